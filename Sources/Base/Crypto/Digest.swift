@@ -1,0 +1,96 @@
+import AssayPrimitives
+import CLibcrypto
+
+/// A SHA-256 value: 32 bytes.
+public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible, CanonicalCodable {
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    public static let zero = Digest(words: (0, 0, 0, 0))
+
+    private init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
+
+    /// - Precondition: exactly 32 bytes.
+    public init(bytes: some Collection<UInt8>) {
+        precondition(bytes.count == 32, "a digest has 32 bytes, not \(bytes.count)")
+        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        withUnsafeMutableBytes(of: &words) { $0.copyBytes(from: bytes) }
+        self.words = words
+    }
+
+    /// From 64 hexadecimal digits; nil for anything else.
+    public init?(hex text: some StringProtocol) {
+        guard let bytes = AssayPrimitives.bytes(hex: text), bytes.count == 32 else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    public var bytes: [UInt8] { withUnsafeBytes(of: words) { Array($0) } }
+    public var description: String { hex(bytes) }
+    /// The first four bytes, for people.
+    public var short: String { hex(bytes.prefix(4), prefix: false) }
+
+    public static func == (a: Digest, b: Digest) -> Bool { a.words == b.words }
+    public static func < (a: Digest, b: Digest) -> Bool { a.bigEndianWords < b.bigEndianWords }
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+        hasher.combine(words.3)
+    }
+    public func encode(into encoder: inout CanonicalEncoder) { encoder.append(fixed: bytes) }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) { self.init(bytes: try decoder.fixed(32)) }
+
+    private var bigEndianWords: (UInt64, UInt64, UInt64, UInt64) {
+        (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+    }
+
+    /// SHA-256 of the bytes.
+    public static func sha256(_ bytes: some Sequence<UInt8>) -> Digest {
+        let hasher = SHA256Hasher()
+        hasher.update(bytes)
+        return hasher.finish()
+    }
+
+    /// H(tag ‖ parts): every hash of a meaning of its own starts with its tag, behind the tag's length.
+    public static func tagged(_ tag: String, _ build: (inout CanonicalEncoder) -> Void) -> Digest {
+        var encoder = CanonicalEncoder()
+        encoder.append(tag)
+        build(&encoder)
+        return sha256(encoder.bytes)
+    }
+}
+
+extension Philox {
+    public init(_ digest: Digest) { self.init(seed: digest.bytes) }
+}
+extension SeededGenerator {
+    public init(_ digest: Digest) { self.init(Philox(digest)) }
+}
+
+/// SHA-256 in pieces.
+public struct SHA256Hasher {
+    private final class Context {
+        let pointer: OpaquePointer
+        init() {
+            guard let pointer = EVP_MD_CTX_new(), EVP_DigestInit_ex(pointer, EVP_sha256(), nil) == 1 else { preconditionFailure("libcrypto has no SHA-256") }
+            self.pointer = pointer
+        }
+        deinit { EVP_MD_CTX_free(pointer) }
+    }
+    private let context = Context()
+
+    public init() {}
+
+    public func update(_ bytes: some Sequence<UInt8>) {
+        if bytes.withContiguousStorageIfAvailable({ update(UnsafeRawBufferPointer($0)) }) == nil { Array(bytes).withUnsafeBytes { update($0) } }
+    }
+    public func update(_ bytes: UnsafeRawBufferPointer) {
+        if bytes.count > 0 { EVP_DigestUpdate(context.pointer, bytes.baseAddress, bytes.count) }
+    }
+    /// Ends the hash; the hasher is spent afterwards.
+    public func finish() -> Digest {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { out in
+            EVP_DigestFinal_ex(context.pointer, out.baseAddress, nil)
+            return Digest(bytes: out)
+        }
+    }
+}
