@@ -1,0 +1,59 @@
+import AssayCrypto
+import AssayPrimitives
+
+/// An ordered sub-DAG: what one committed leader adds to the ledger. Commits form a hash chain; two honest nodes have one chain.
+public struct Commit: Hashable, Sendable, CanonicalCodable {
+    public let index: CommitIndex
+    public let previous: Digest
+    /// Ledger time: the stake-weighted median of the leader's parents' timestamps, never below the previous commit's.
+    public let timestamp: Instant
+    public let leader: BlockReference
+    /// By round, then author, the leader last.
+    public let blocks: [BlockReference]
+
+    public init(index: CommitIndex, previous: Digest, timestamp: Instant, leader: BlockReference, blocks: [BlockReference]) {
+        self.index = index
+        self.previous = previous
+        self.timestamp = timestamp
+        self.leader = leader
+        self.blocks = blocks
+    }
+
+    public var digest: Digest { Digest.tagged("assay/commit/1") { $0.append(self) } }
+
+    public func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(index)
+        encoder.append(previous)
+        encoder.append(timestamp)
+        encoder.append(leader)
+        encoder.append(blocks)
+    }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        index = try decoder.value()
+        previous = try decoder.value()
+        timestamp = try decoder.value()
+        leader = try decoder.value()
+        blocks = try decoder.array(limit: Limits.committeeSize * 1024)
+    }
+}
+
+/// A commit with the transactions of its blocks, in order: what the ledger executes.
+public struct OrderedCommit: Hashable, Sendable {
+    public struct Entry: Hashable, Sendable {
+        public let author: AuthorityIndex
+        public let transaction: [UInt8]
+        public init(author: AuthorityIndex, transaction: [UInt8]) {
+            self.author = author
+            self.transaction = transaction
+        }
+    }
+    public let commit: Commit
+    public let digest: Digest
+    public let entries: [Entry]
+
+    public init(commit: Commit, entries: [Entry]) {
+        self.commit = commit
+        digest = commit.digest
+        self.entries = entries
+    }
+}
