@@ -1,0 +1,201 @@
+import AssayCrypto
+import AssayPrimitives
+
+/// A 32-bit float as its bits. Rules are hashed, so they hold no float; Compute alone turns this into one.
+public struct FloatBits: Hashable, Sendable, CanonicalCodable {
+    public let bits: UInt32
+    public init(bits: UInt32) { self.bits = bits }
+    public func encode(into encoder: inout CanonicalEncoder) { encoder.append(bits) }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) { bits = try decoder.uint32() }
+}
+
+/// Sizes of the GPT-2-style transformer that a run trains.
+public struct ModelRules: Hashable, Sendable, CanonicalCodable {
+    public var name: String
+    public var vocabulary: UInt32
+    public var context: UInt32
+    public var width: UInt32
+    public var heads: UInt32
+    public var layers: UInt32
+    public var biases: Bool
+
+    public init(name: String, vocabulary: UInt32, context: UInt32, width: UInt32, heads: UInt32, layers: UInt32, biases: Bool) {
+        (self.name, self.vocabulary, self.context, self.width, self.heads, self.layers, self.biases) = (name, vocabulary, context, width, heads, layers, biases)
+    }
+    public func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(name)
+        for number in [vocabulary, context, width, heads, layers] { encoder.append(number) }
+        encoder.append(biases)
+    }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        name = try decoder.text(limit: Limits.nameBytes)
+        vocabulary = try decoder.uint32()
+        context = try decoder.uint32()
+        width = try decoder.uint32()
+        heads = try decoder.uint32()
+        layers = try decoder.uint32()
+        biases = try decoder.bool()
+    }
+}
+
+/// How a run's windows are trained and judged: everything that Compute must know to give the same bits.
+public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
+    /// Where a trainer starts a window (`Docs/Training.md`, one-step delay).
+    public enum Delay: UInt8, Sendable { case none = 0, continued = 1 }
+    public enum Compressor: UInt8, Sendable { case none = 0, int4 = 1, lowRankInt4 = 2 }
+
+    /// H: inner steps of a window.
+    public var innerSteps: UInt32
+    /// J: steps of a segment, the unit of replay. Divides H.
+    public var segmentSteps: UInt32
+    /// Sequences of a step.
+    public var rows: UInt32
+    public var delay: Delay
+    public var compressor: Compressor
+    /// Rank of `lowRankInt4`.
+    public var rank: UInt32
+    /// β of the error feedback.
+    public var feedbackDecay: FloatBits
+    /// R: every residual restarts from zero in windows divisible by this.
+    public var residualRestart: UInt32
+    /// η and μ of the outer Nesterov step.
+    public var outerLearningRate: FloatBits
+    public var outerMomentum: FloatBits
+    /// Part of η at which a payload is judged alone.
+    public var evaluationFactor: FloatBits
+    /// Largest root mean square of a tensor's update before any clip norm was measured.
+    public var firstClip: FloatBits
+    public var learningRate: FloatBits
+    public var minimumLearningRate: FloatBits
+    public var warmupSteps: UInt32
+    /// Global step at which the cosine reaches its minimum.
+    public var decaySteps: UInt32
+    public var beta1: FloatBits
+    public var beta2: FloatBits
+    public var epsilon: FloatBits
+    public var weightDecay: FloatBits
+    public var gradientClip: FloatBits
+    /// Batches on which a payload is judged: drawn at random, and out of the trainer's own.
+    public var randomBatches: UInt32
+    public var ownBatches: UInt32
+    /// Seed of θ(0).
+    public var seed: UInt64
+
+    public init(
+        innerSteps: UInt32, segmentSteps: UInt32, rows: UInt32, delay: Delay, compressor: Compressor, rank: UInt32, feedbackDecay: FloatBits,
+        residualRestart: UInt32, outerLearningRate: FloatBits, outerMomentum: FloatBits, evaluationFactor: FloatBits, firstClip: FloatBits,
+        learningRate: FloatBits, minimumLearningRate: FloatBits, warmupSteps: UInt32, decaySteps: UInt32, beta1: FloatBits, beta2: FloatBits,
+        epsilon: FloatBits, weightDecay: FloatBits, gradientClip: FloatBits, randomBatches: UInt32, ownBatches: UInt32, seed: UInt64
+    ) {
+        (self.innerSteps, self.segmentSteps, self.rows, self.delay, self.compressor, self.rank) = (innerSteps, segmentSteps, rows, delay, compressor, rank)
+        (self.feedbackDecay, self.residualRestart) = (feedbackDecay, residualRestart)
+        (self.outerLearningRate, self.outerMomentum, self.evaluationFactor, self.firstClip) = (outerLearningRate, outerMomentum, evaluationFactor, firstClip)
+        (self.learningRate, self.minimumLearningRate, self.warmupSteps, self.decaySteps) = (learningRate, minimumLearningRate, warmupSteps, decaySteps)
+        (self.beta1, self.beta2, self.epsilon, self.weightDecay, self.gradientClip) = (beta1, beta2, epsilon, weightDecay, gradientClip)
+        (self.randomBatches, self.ownBatches, self.seed) = (randomBatches, ownBatches, seed)
+    }
+
+    /// Segments of a window; the last one is replayed with or without the compression.
+    public var segments: UInt32 { segmentSteps == 0 ? 0 : innerSteps / segmentSteps }
+
+    public func encode(into encoder: inout CanonicalEncoder) {
+        for number in [innerSteps, segmentSteps, rows] { encoder.append(number) }
+        encoder.append(delay.rawValue)
+        encoder.append(compressor.rawValue)
+        encoder.append(rank)
+        encoder.append(feedbackDecay)
+        encoder.append(residualRestart)
+        for bits in [outerLearningRate, outerMomentum, evaluationFactor, firstClip, learningRate, minimumLearningRate] { encoder.append(bits) }
+        encoder.append(warmupSteps)
+        encoder.append(decaySteps)
+        for bits in [beta1, beta2, epsilon, weightDecay, gradientClip] { encoder.append(bits) }
+        encoder.append(randomBatches)
+        encoder.append(ownBatches)
+        encoder.append(seed)
+    }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        innerSteps = try decoder.uint32()
+        segmentSteps = try decoder.uint32()
+        rows = try decoder.uint32()
+        let delay = try decoder.uint8(), compressor = try decoder.uint8()
+        guard let delay = Delay(rawValue: delay) else { throw .invalidValue(field: "delay", value: UInt64(delay)) }
+        guard let compressor = Compressor(rawValue: compressor) else { throw .invalidValue(field: "compressor", value: UInt64(compressor)) }
+        (self.delay, self.compressor) = (delay, compressor)
+        rank = try decoder.uint32()
+        feedbackDecay = try decoder.value()
+        residualRestart = try decoder.uint32()
+        outerLearningRate = try decoder.value()
+        outerMomentum = try decoder.value()
+        evaluationFactor = try decoder.value()
+        firstClip = try decoder.value()
+        learningRate = try decoder.value()
+        minimumLearningRate = try decoder.value()
+        warmupSteps = try decoder.uint32()
+        decaySteps = try decoder.uint32()
+        beta1 = try decoder.value()
+        beta2 = try decoder.value()
+        epsilon = try decoder.value()
+        weightDecay = try decoder.value()
+        gradientClip = try decoder.value()
+        randomBatches = try decoder.uint32()
+        ownBatches = try decoder.uint32()
+        seed = try decoder.uint64()
+    }
+}
+
+/// How a run's windows go by and are paid: everything that the ledger must know.
+public struct RunRules: Hashable, Sendable, CanonicalCodable {
+    /// T: the limit of a window's commit phase; the other phases' limits are parts of it (`Docs/Windows.md`).
+    public var windowMilliseconds: UInt64
+    /// Windows after which the run opens no more; 0 for no end.
+    public var windows: UInt64
+    /// Trainers that must have joined before window 0 opens.
+    public var trainersToStart: UInt32
+    /// L: windows back that a replay may be drawn from.
+    public var lookBack: UInt32
+    /// M: windows after its settlement until a reward matures.
+    public var maturity: UInt32
+    /// k: validators who score one contribution, and as many more who step in at half-time.
+    public var scorers: UInt32
+    public var replayers: UInt32
+    /// Smallest chance of a replay, in millionths.
+    public var replayFloor: UInt32
+    /// G: payloads in an aggregate at the most.
+    public var aggregateLimit: UInt32
+    /// Wei that each window pays out.
+    public var emission: U256
+    public var trainerMinimumStake: U256
+    public var validatorMinimumStake: U256
+    /// Time until unstaked tokens can be withdrawn.
+    public var unbondingMilliseconds: UInt64
+
+    public init(windowMilliseconds: UInt64, windows: UInt64, trainersToStart: UInt32, lookBack: UInt32, maturity: UInt32, scorers: UInt32, replayers: UInt32,
+                replayFloor: UInt32, aggregateLimit: UInt32, emission: U256, trainerMinimumStake: U256, validatorMinimumStake: U256, unbondingMilliseconds: UInt64) {
+        (self.windowMilliseconds, self.windows, self.trainersToStart, self.lookBack, self.maturity) = (windowMilliseconds, windows, trainersToStart, lookBack, maturity)
+        (self.scorers, self.replayers, self.replayFloor, self.aggregateLimit, self.emission) = (scorers, replayers, replayFloor, aggregateLimit, emission)
+        (self.trainerMinimumStake, self.validatorMinimumStake, self.unbondingMilliseconds) = (trainerMinimumStake, validatorMinimumStake, unbondingMilliseconds)
+    }
+
+    public func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(windowMilliseconds)
+        encoder.append(windows)
+        for number in [trainersToStart, lookBack, maturity, scorers, replayers, replayFloor, aggregateLimit] { encoder.append(number) }
+        for amount in [emission, trainerMinimumStake, validatorMinimumStake] { encoder.append(amount) }
+        encoder.append(unbondingMilliseconds)
+    }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        windowMilliseconds = try decoder.uint64()
+        windows = try decoder.uint64()
+        trainersToStart = try decoder.uint32()
+        lookBack = try decoder.uint32()
+        maturity = try decoder.uint32()
+        scorers = try decoder.uint32()
+        replayers = try decoder.uint32()
+        replayFloor = try decoder.uint32()
+        aggregateLimit = try decoder.uint32()
+        emission = try decoder.u256()
+        trainerMinimumStake = try decoder.u256()
+        validatorMinimumStake = try decoder.u256()
+        unbondingMilliseconds = try decoder.uint64()
+    }
+}
