@@ -7,7 +7,7 @@ public struct Reveal: Hashable, Sendable, CanonicalCodable {
     public let parametersRoot: Digest
     /// Blob root of the payload.
     public let payloadRoot: Digest
-    /// RFC 6962 root over the state digests at steps 0, J, 2J … H and after compression.
+    /// Blob root of the canonical list of state digests at steps 0, J, 2J … H and after compression.
     public let trajectoryRoot: Digest
     /// Blob roots of the error-feedback residual before and after; zero for none.
     public let residualIn: Digest
