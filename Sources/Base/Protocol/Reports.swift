@@ -149,3 +149,13 @@ public enum Beacon {
     /// R_{w+2}: assigns window w + 2's data.
     public static func assignment(_ beacon: Digest) -> Digest { Digest.tagged("assay/assign/1") { $0.append(beacon) } }
 }
+
+extension ReportCommitment {
+    /// One witness for a report of several lines: the hash of the lines' witnesses in their order.
+    public static func witness(of lines: [Digest]) -> Digest { Digest.tagged("assay/witness/1") { $0.append(lines) } }
+
+    /// HMAC(node key, run ‖ window ‖ kind ‖ index): a validator that restarts commits to the same again.
+    public static func salt(nodeKey: KeyPair, run: Digest, duty: Duty) -> Digest {
+        PasswordCipher.hmac(key: nodeKey.privateBytes, run.bytes + duty.window.canonicalBytes + [duty.kind.rawValue, duty.index])
+    }
+}
