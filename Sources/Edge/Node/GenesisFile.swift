@@ -1,0 +1,194 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import Foundation
+
+/// A network's genesis as people and programs read it: `genesis.json`. Hashes never see this text; they see `Genesis`.
+public struct GenesisFile: Codable, Sendable {
+    public var name: String
+    public var timeMilliseconds: UInt64
+    public var model: Model
+    public var training: Training
+    public var run: Run
+    public var data: DataFile
+    public var parametersRoot: String
+    public var validators: [Validator]
+    public var accounts: [Account]
+    /// Of the canonical genesis, so that an edited file is noticed.
+    public var digest: String?
+    public var chainId: UInt64?
+
+    public struct Model: Codable, Sendable {
+        public var name: String
+        public var vocabulary, context, width, heads, layers: UInt32
+        public var biases: Bool
+    }
+    public struct Training: Codable, Sendable {
+        public var innerSteps, segmentSteps, rows: UInt32
+        public var delay, compressor: String
+        public var rank: UInt32
+        public var feedbackDecay: Double
+        public var residualRestart: UInt32
+        public var outerLearningRate, outerMomentum, evaluationFactor, firstClip, learningRate, minimumLearningRate: Double
+        public var warmupSteps, decaySteps: UInt32
+        public var beta1, beta2, epsilon, weightDecay, gradientClip: Double
+        public var randomBatches, ownBatches: UInt32
+        public var seed: UInt64
+    }
+    public struct Run: Codable, Sendable {
+        public var windowSeconds: Double
+        public var windows: UInt64
+        public var trainersToStart, lookBack, maturity, scorers, replayers, replayFloorPerMillion, aggregateLimit: UInt32
+        public var emissionTokens, trainerMinimumStakeTokens, validatorMinimumStakeTokens: String
+        public var unbondingSeconds: Double
+    }
+    public struct DataFile: Codable, Sendable {
+        public var root: String
+        public var bytes: UInt64
+    }
+    public struct Validator: Codable, Sendable {
+        public var owner, nodeKey, consensusKey, networkKey, beaconTip: String
+        public var stakeTokens, endpoint: String
+    }
+    public struct Account: Codable, Sendable {
+        public var address: String
+        public var balanceTokens: String
+    }
+
+    /// The checked genesis.
+    /// - Throws: `Failure` that names the field.
+    public func genesis() throws -> Genesis {
+        let genesis = Genesis(
+            name: name, time: Instant(timeMilliseconds),
+            validators: try validators.enumerated().map { index, validator in
+                try Genesis.Validator(
+                    owner: address(validator.owner, "validators[\(index)].owner"), nodeKey: address(validator.nodeKey, "validators[\(index)].nodeKey"),
+                    consensusKey: publicKey(validator.consensusKey, "validators[\(index)].consensusKey"), networkKey: digest(validator.networkKey, "validators[\(index)].networkKey"),
+                    beaconTip: digest(validator.beaconTip, "validators[\(index)].beaconTip"), stake: wei(validator.stakeTokens, "validators[\(index)].stakeTokens"), endpoint: validator.endpoint)
+            },
+            accounts: try accounts.enumerated().map { index, account in
+                try Genesis.Account(address: address(account.address, "accounts[\(index)].address"), balance: wei(account.balanceTokens, "accounts[\(index)].balanceTokens"))
+            },
+            model: try model.rules(), training: try training.rules(), run: try run.rules(),
+            dataRoot: try digest(data.root, "data.root"), dataBytes: data.bytes, parametersRoot: try digest(parametersRoot, "parametersRoot"))
+        do { _ = try genesis.committee() } catch { throw Failure("genesis.json: the validators are no committee: \(error)") }
+        if let expected = self.digest, expected != genesis.digest.description {
+            throw Failure("genesis.json was changed: its digest is \(genesis.digest), but the file says \(expected)", remedy: "Take the file from whoever runs the network; every node must have the same one.")
+        }
+        return genesis
+    }
+
+    /// The file with its digest and chain id written down.
+    public func sealed() throws -> GenesisFile {
+        var file = self
+        file.digest = nil
+        let genesis = try file.genesis()
+        file.digest = genesis.digest.description
+        file.chainId = genesis.chainID
+        return file
+    }
+
+    public static func read(_ url: URL) throws -> GenesisFile { try readJSON(GenesisFile.self, url, what: "genesis file") }
+}
+
+extension GenesisFile.Model {
+    public func rules() throws -> ModelRules {
+        for (field, value, largest) in [("vocabulary", vocabulary, 65_536), ("context", context, 8_192), ("width", width, 16_384), ("heads", heads, 256), ("layers", layers, 256)] as [(String, UInt32, UInt32)]
+        where value == 0 || value > largest { throw Failure("model \(name): \(field) is \(value), allowed is 1…\(largest)") }
+        guard width.isMultiple(of: heads) else { throw Failure("model \(name): width \(width) is not a multiple of heads \(heads)") }
+        return ModelRules(name: name, vocabulary: vocabulary, context: context, width: width, heads: heads, layers: layers, biases: biases)
+    }
+}
+
+extension GenesisFile.Training {
+    public func rules() throws -> TrainingRules {
+        guard segmentSteps >= 2, innerSteps.isMultiple(of: segmentSteps), (1...16).contains(innerSteps / segmentSteps) else {
+            throw Failure("training: \(innerSteps) inner steps in segments of \(segmentSteps)", remedy: "segmentSteps must be at least 2, divide innerSteps, and give at most 16 segments.")
+        }
+        guard rows > 0, rows <= 4_096, randomBatches > 0, residualRestart > 0 else { throw Failure("training: rows (1…4096), randomBatches and residualRestart must be positive") }
+        guard let delay = ["none": TrainingRules.Delay.none, "continued": .continued][delay] else { throw Failure("training: unknown delay “\(delay)”", remedy: "Known are: none, continued.") }
+        guard let compressor = ["none": TrainingRules.Compressor.none, "int4": .int4, "lowrank-int4": .lowRankInt4][compressor] else {
+            throw Failure("training: unknown compressor “\(compressor)”", remedy: "Known are: none, int4, lowrank-int4.")
+        }
+        func bits(_ value: Double, _ field: String) throws -> FloatBits {
+            guard value.isFinite, Float(value).isFinite else { throw Failure("training: \(field) is not a finite number") }
+            return FloatBits(bits: Float(value).bitPattern)
+        }
+        return try TrainingRules(
+            innerSteps: innerSteps, segmentSteps: segmentSteps, rows: rows, delay: delay, compressor: compressor, rank: rank,
+            feedbackDecay: bits(feedbackDecay, "feedbackDecay"), residualRestart: residualRestart,
+            outerLearningRate: bits(outerLearningRate, "outerLearningRate"), outerMomentum: bits(outerMomentum, "outerMomentum"),
+            evaluationFactor: bits(evaluationFactor, "evaluationFactor"), firstClip: bits(firstClip, "firstClip"),
+            learningRate: bits(learningRate, "learningRate"), minimumLearningRate: bits(minimumLearningRate, "minimumLearningRate"),
+            warmupSteps: warmupSteps, decaySteps: decaySteps, beta1: bits(beta1, "beta1"), beta2: bits(beta2, "beta2"), epsilon: bits(epsilon, "epsilon"),
+            weightDecay: bits(weightDecay, "weightDecay"), gradientClip: bits(gradientClip, "gradientClip"),
+            randomBatches: randomBatches, ownBatches: ownBatches, seed: seed)
+    }
+}
+
+extension GenesisFile.Run {
+    public func rules() throws -> RunRules {
+        guard windowSeconds >= 1, windowSeconds <= 604_800 else { throw Failure("run: windowSeconds is \(windowSeconds), allowed is 1…604800") }
+        guard trainersToStart > 0, lookBack > 0, scorers > 0, replayers > 0, aggregateLimit > 0, replayFloorPerMillion <= 1_000_000 else {
+            throw Failure("run: trainersToStart, lookBack, scorers, replayers and aggregateLimit must be positive, replayFloorPerMillion at most 1000000")
+        }
+        return try RunRules(
+            windowMilliseconds: UInt64(windowSeconds * 1_000), windows: windows, trainersToStart: trainersToStart, lookBack: lookBack, maturity: maturity,
+            scorers: scorers, replayers: replayers, replayFloor: replayFloorPerMillion, aggregateLimit: aggregateLimit,
+            emission: wei(emissionTokens, "run.emissionTokens"), trainerMinimumStake: wei(trainerMinimumStakeTokens, "run.trainerMinimumStakeTokens"),
+            validatorMinimumStake: wei(validatorMinimumStakeTokens, "run.validatorMinimumStakeTokens"), unbondingMilliseconds: UInt64(unbondingSeconds * 1_000))
+    }
+}
+
+/// Wei from a decimal number of tokens with at most 18 digits after the point.
+public func wei(_ tokens: String, _ field: String) throws -> U256 {
+    let parts = tokens.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count <= 2, parts.allSatisfy({ $0.allSatisfy { ("0"..."9").contains($0) } }), !parts[0].isEmpty else { throw Failure("\(field): “\(tokens)” is no amount of tokens", remedy: "Write it like 12 or 0.5.") }
+    let fraction = parts.count == 2 ? String(parts[1]) : ""
+    guard fraction.count <= 18, let value = U256(parts[0] + fraction + String(repeating: "0", count: 18 - fraction.count)) else { throw Failure("\(field): “\(tokens)” has more than 18 digits after the point, or is too large") }
+    return value
+}
+
+/// Wei as a decimal number of tokens, without trailing zeros.
+public func tokens(_ wei: U256, digits: Int = 18) -> String {
+    let text = wei.description
+    let padded = String(repeating: "0", count: max(0, 19 - text.count)) + text
+    var fraction = String(padded.suffix(18).prefix(digits))
+    while fraction.hasSuffix("0") { fraction.removeLast() }
+    return String(padded.dropLast(18)) + (fraction.isEmpty ? "" : "." + fraction)
+}
+
+func address(_ text: String, _ field: String) throws -> Address {
+    guard let address = Address(text) else { throw Failure("\(field): “\(text)” is no address", remedy: "An address is 0x and 40 hexadecimal digits; mixed case must carry a right checksum.") }
+    return address
+}
+func digest(_ text: String, _ field: String) throws -> Digest {
+    guard let digest = Digest(hex: text) else { throw Failure("\(field): “\(text)” is no digest of 32 bytes") }
+    return digest
+}
+func publicKey(_ text: String, _ field: String) throws -> PublicKey {
+    guard let raw = bytes(hex: text), let key = try? PublicKey(raw) else { throw Failure("\(field): “\(text)” is no secp256k1 public key") }
+    return key
+}
+
+/// Reads a JSON file, and says which file, which field and why if it cannot.
+public func readJSON<Value: Decodable>(_ type: Value.Type, _ url: URL, what: String) throws -> Value {
+    let data: Data
+    do { data = try Data(contentsOf: url) } catch { throw Failure("no \(what) at \(url.path)") }
+    do { return try JSONDecoder().decode(type, from: data) } catch let error as Swift.DecodingError {
+        let (path, reason) = switch error {
+        case .keyNotFound(let key, let context): (context.codingPath + [key], "is missing")
+        case .typeMismatch(_, let context), .valueNotFound(_, let context): (context.codingPath, context.debugDescription)
+        case .dataCorrupted(let context): (context.codingPath, context.debugDescription)
+        @unknown default: ([], "\(error)")
+        }
+        throw Failure("\(what) \(url.path): \(path.map(\.stringValue).joined(separator: ".")) \(reason)")
+    }
+}
+
+/// Writes JSON for people to read too; whole or not at all.
+public func writeJSON(_ value: some Encodable, to url: URL) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    do { try encoder.encode(value).write(to: url, options: .atomic) } catch { throw Failure("cannot write \(url.path): \(error.localizedDescription)", remedy: "Is the directory there and writable, and the disk not full?") }
+}
