@@ -1,0 +1,86 @@
+import Foundation
+
+/// What only concerns one machine: `node.json` in a node's home. Relative paths start at the home.
+public struct NodeFile: Codable, Sendable {
+    public enum Role: String, Codable, Sendable { case validator, trainer }
+
+    public var role: Role
+    public var name: String
+    public var genesis: String
+    public var data: String
+    /// HOST:PORT for the other validators. Validators only.
+    public var listen: String?
+    /// HOST:PORT of the JSON-RPC server. Validators only.
+    public var rpc: String?
+    /// JSON-RPC servers of the network's validators, by seat: whom a trainer talks to, and what `assay_networkInfo` tells.
+    public var validatorURLs: [String]
+    /// Threads for training, scoring and replaying.
+    public var threads: Int
+    /// `honest`, or an adversary's name: local networks only.
+    public var behaviour: String?
+    /// Largest size of the node's database in MiB: beyond it writing fails as on a full disk. Nil for none.
+    public var storeLimitMiB: Int?
+
+    public init(role: Role, name: String, genesis: String, data: String, listen: String? = nil, rpc: String? = nil, validatorURLs: [String], threads: Int, behaviour: String? = nil, storeLimitMiB: Int? = nil) {
+        (self.role, self.name, self.genesis, self.data, self.listen, self.rpc) = (role, name, genesis, data, listen, rpc)
+        (self.validatorURLs, self.threads, self.behaviour, self.storeLimitMiB) = (validatorURLs, threads, behaviour, storeLimitMiB)
+    }
+}
+
+/// A node's home directory, and where things stand in it.
+public struct NodeHome: Sendable {
+    public let url: URL
+    public init(_ url: URL) { self.url = url.standardizedFileURL }
+
+    public var nodeFile: URL { url.appending(path: "node.json") }
+    public var passwordFile: URL { url.appending(path: "password") }
+    public var nodeKeystore: URL { url.appending(path: "keys/node.json") }
+    public var consensusKeystore: URL { url.appending(path: "keys/consensus.json") }
+    public var ownerKeystore: URL { url.appending(path: "keys/owner.json") }
+    public var networkKeyFile: URL { url.appending(path: "keys/network.pem") }
+    public var beaconSeedFile: URL { url.appending(path: "keys/beacon") }
+    public var log: URL { url.appending(path: "log.txt") }
+
+    public func path(_ text: String) -> URL { text.hasPrefix("/") ? URL(filePath: text) : url.appending(path: text).standardizedFileURL }
+
+    public func read(role: NodeFile.Role) throws -> NodeFile {
+        guard FileManager.default.fileExists(atPath: url.path) else {
+            throw Failure("no node home at \(url.path)", remedy: "Give the home of a node with --home; `assay localnet up` makes some.")
+        }
+        let file = try readJSON(NodeFile.self, nodeFile, what: "node file")
+        guard file.role == role else { throw Failure("\(url.path) is the home of a \(file.role.rawValue), not of a \(role.rawValue)") }
+        guard (1...256).contains(file.threads) else { throw Failure("node file \(nodeFile.path): threads is \(file.threads), allowed is 1…256") }
+        return file
+    }
+
+    /// The password of the home's keys: from ASSAY_PASSWORD, or the file `password` in the home.
+    public func password() throws -> String {
+        if let password = ProcessInfo.processInfo.environment["ASSAY_PASSWORD"] { return password }
+        guard let text = try? String(contentsOf: passwordFile, encoding: .utf8) else {
+            throw Failure("no password for the keys in \(url.path)", remedy: "Set ASSAY_PASSWORD, or write it into \(passwordFile.path).")
+        }
+        return text.trimmingCharacters(in: .newlines)
+    }
+
+    /// Writes a file that only its owner may read.
+    public static func writeSecret(_ text: String, to url: URL) throws {
+        do {
+            try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            guard FileManager.default.createFile(atPath: url.path, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]) else { throw Failure("cannot write \(url.path)") }
+        } catch let failure as Failure { throw failure } catch { throw Failure("cannot write \(url.path): \(error.localizedDescription)") }
+    }
+}
+
+/// HOST:PORT.
+public func hostAndPort(_ text: String, _ field: String) throws -> (host: String, port: Int) {
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port), colon != text.startIndex else {
+        throw Failure("\(field): “\(text)” is no HOST:PORT")
+    }
+    return (String(text[..<colon]), port)
+}
+
+/// Bytes from the system's generator, for keys. Nothing that must repeat uses it.
+public func randomBytes(_ count: Int) -> [UInt8] {
+    var generator = SystemRandomNumberGenerator()
+    return (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+}
