@@ -14,7 +14,7 @@ public enum ABIValue: Hashable, Sendable {
     case array([ABIValue])
     case tuple([ABIValue])
 
-    public static func uint(_ value: UInt64) -> ABIValue { .uint(U256(value)) }
+    @_disfavoredOverload public static func uint(_ value: UInt64) -> ABIValue { .uint(U256(value)) }
     public static func bytes32(_ digest: Digest) -> ABIValue { .fixedBytes(digest.bytes) }
 }
 
