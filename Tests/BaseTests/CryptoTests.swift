@@ -106,6 +106,23 @@ struct MerkleTreeTests {
         }
     }
 
+    /// The example of RFC 6962, section 2.1.3: seven leaves, nodes named as in its drawing.
+    @Test func `proofs in the tree of seven are RFC 6962's`() {
+        let d = (0..<7).map { [UInt8($0)] }
+        let (a, b, c, dd, e, f, j) = (MerkleTree.leafHash(d[0]), MerkleTree.leafHash(d[1]), MerkleTree.leafHash(d[2]), MerkleTree.leafHash(d[3]), MerkleTree.leafHash(d[4]), MerkleTree.leafHash(d[5]), MerkleTree.leafHash(d[6]))
+        let g = MerkleTree.nodeHash(a, b), h = MerkleTree.nodeHash(c, dd), i = MerkleTree.nodeHash(e, f)
+        let k = MerkleTree.nodeHash(g, h), l = MerkleTree.nodeHash(i, j)
+        let tree = MerkleTree(leaves: d)
+        #expect(tree.root == MerkleTree.nodeHash(k, l))
+        #expect(tree.inclusionProof(of: 0) == [b, h, l])
+        #expect(tree.inclusionProof(of: 3) == [c, g, l])
+        #expect(tree.inclusionProof(of: 4) == [f, j, k])
+        #expect(tree.inclusionProof(of: 6) == [i, k])
+        #expect(tree.consistencyProof(from: 3) == [c, dd, g, l])
+        #expect(tree.consistencyProof(from: 4) == [l])
+        #expect(tree.consistencyProof(from: 6) == [i, j, k])
+    }
+
     @Test func `a changed byte is found in its chunk`() {
         let content = [UInt8](repeating: 5, count: 3 * Blob.chunkBytes + 10)
         let expected = Blob.tree(content).levels[0]

@@ -64,17 +64,15 @@ def abi(count):
 
 
 def merkle(count):
-    """pymerkle's RFC 6962 roots and proofs for a growing tree of the leaves b"leaf <i>"."""
+    """pymerkle's RFC 6962 roots and inclusion proofs for a growing tree of the leaves b"leaf <i>"."""
     tree = InmemoryTree(algorithm="sha256")
-    roots, inclusion, consistency = [], [], []
+    roots, inclusion = [], []
     for index in range(count):
         tree.append_entry(f"leaf {index}".encode())
         roots.append(tree.get_state().hex())
     for index in range(count):
         inclusion.append([digest.hex() for digest in path(tree.prove_inclusion(index + 1, count))])
-    for old in range(1, count):
-        consistency.append([digest.hex() for digest in path(tree.prove_consistency(old, count))])
-    return {"roots": roots, "inclusion": inclusion, "consistency": consistency}
+    return {"roots": roots, "inclusion": inclusion}
 
 
 def path(proof):

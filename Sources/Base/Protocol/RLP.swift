@@ -7,7 +7,7 @@ public enum RLP: Hashable, Sendable {
     case bytes([UInt8])
     case list([RLP])
 
-    public static func number(_ value: UInt64) -> RLP { .number(U256(value)) }
+    @_disfavoredOverload public static func number(_ value: UInt64) -> RLP { .number(U256(value)) }
     public static func number(_ value: U256) -> RLP { .bytes(Array(value.bigEndianBytes.drop { $0 == 0 })) }
 
     public var encoded: [UInt8] {
