@@ -1,1 +1,131 @@
 #pragma once
+// Exact float kernels. Every path gives the same bits: products and sums have one written order, each multiply-add that is fused
+// says so, and threads split outputs, never a sum. `reference/` is what a kernel means, `cpu/` is its speed.
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// Sums of up to this many elements are one 16-lane sum; longer ones are cut into chunks of this size.
+#define ASSAY_SUM_CHUNK 4096
+/// Attention works in tiles of this many queries; a tile sees the keys up to its own end, those above the diagonal with probability +0.
+#define ASSAY_QUERY_TILE 16
+/// Floats of scratch that a thread of a pool has for packing.
+#define ASSAY_SCRATCH_FLOATS (1 << 19)
+
+/// Which operand is read across its rows: C = A·B, A·Bᵀ or Aᵀ·B, all row-major.
+typedef enum { ASSAY_NN = 0, ASSAY_NT = 1, ASSAY_TN = 2 } assay_orientation;
+
+/// One AdamW step's scalars, all computed by the caller in the order the rules give.
+typedef struct {
+    float gradientScale;      ///< 1, or clip ÷ norm
+    float beta1, oneMinusBeta1, beta2, oneMinusBeta2;
+    float rootCorrection;     ///< 1 ÷ √(1 − β₂ᵗ)
+    float epsilon;
+    float stepSize;           ///< learning rate ÷ (1 − β₁ᵗ)
+    float decay;              ///< learning rate × weight decay, or 0 where a tensor does not decay
+} assay_adamw;
+
+/// The kernels of one path. Each runs on the calling thread; `assay_parallel_*` below split their outputs over a pool.
+typedef struct assay_kernels {
+    const char *name;
+    /// C[m, n] (+)= A·B: each element is acc = fma(a[k], b[k], acc), k = 0, 1, … from +0, or from what C holds when `accumulate`.
+    /// `scratch` holds ASSAY_SCRATCH_FLOATS, 64-byte aligned.
+    void (*matmul)(assay_orientation orientation, long m, long n, long k, const float *a, long lda, const float *b, long ldb,
+                   float *c, long ldc, bool accumulate, float *scratch);
+    /// Elementwise exp, log, tanh by our own polynomials (internal/polynomials.h).
+    void (*exp)(long count, const float *x, float *out);
+    void (*log)(long count, const float *x, float *out);
+    void (*tanh)(long count, const float *x, float *out);
+    /// The 16-lane sum, and sum of squares by fma, of at most ASSAY_SUM_CHUNK elements.
+    float (*sum)(long count, const float *x);
+    float (*sumSquares)(long count, const float *x);
+    /// out = a + b, and out = a − b.
+    void (*add)(long count, const float *a, const float *b, float *out);
+    void (*subtract)(long count, const float *a, const float *b, float *out);
+    /// out = fma(scale, x, out), and out = scale · x.
+    void (*addScaled)(long count, float scale, const float *x, float *out);
+    void (*scale)(long count, float scale, const float *x, float *out);
+    /// GELU in its tanh form, and dx = dy · gelu′(x).
+    void (*gelu)(long count, const float *x, float *out);
+    void (*geluBackward)(long count, const float *x, const float *dy, float *dx);
+    /// x[row, ·] += bias.
+    void (*addBias)(long rows, long columns, const float *bias, float *x);
+    /// out[c] += x[0, c] + x[1, c] + …, rows in order, for columns first ..< last.
+    void (*sumRows)(long rows, long columns, long first, long last, const float *x, float *out);
+    /// Rows to zero mean and unit variance, times weight, plus bias (which may be null). Channels ≤ ASSAY_SUM_CHUNK.
+    void (*layerNorm)(long rows, long channels, const float *x, const float *weight, const float *bias, float *out, float *mean, float *rstd);
+    /// dx += the gradient through the norm.
+    void (*layerNormBackwardInput)(long rows, long channels, const float *dy, const float *x, const float *weight, const float *mean,
+                                   const float *rstd, float *dx);
+    /// dweight[c] = fma(dy, normalised x, dweight[c]) and dbias[c] += dy (unless null), rows in order, for columns first ..< last.
+    void (*layerNormBackwardWeights)(long rows, long channels, long first, long last, const float *dy, const float *x, const float *mean,
+                                     const float *rstd, float *dweight, float *dbias);
+    /// row[0 ..< valid] = softmax(scale · row), row[valid ..< total] = +0. valid ≤ ASSAY_SUM_CHUNK.
+    void (*softmaxRow)(long valid, long total, float scale, float *row);
+    /// gradient = p · (gradient − Σ p · gradient) · scale over the valid, +0 after.
+    void (*softmaxRowBackward)(long valid, long total, float scale, const float *p, float *gradient);
+    /// The cross-entropy of each row in nats; logits become (softmax − one-hot) · scale unless `gradient` is false.
+    void (*crossEntropy)(long rows, long vocabulary, float *logits, const uint16_t *targets, float scale, bool gradient, float *losses);
+    /// One AdamW step over a range of one tensor.
+    void (*adamw)(long count, const assay_adamw *rules, const float *gradient, float *parameters, float *m, float *v);
+} assay_kernels;
+
+typedef enum { ASSAY_REFERENCE = 0, ASSAY_AVX2 = 1, ASSAY_AVX512 = 2, ASSAY_NEON = 3, ASSAY_PATHS = 4 } assay_path;
+
+/// The kernels of a path, or null if this CPU cannot run it or this build does not have it.
+const assay_kernels *assay_kernels_of(assay_path path);
+/// Whether this machine can be in the network at all: FMA3 and AVX2, or AArch64.
+bool assay_machine_supported(void);
+
+/// Sets this thread's float environment to round-to-nearest, no flush to zero, no traps; returns what it was.
+uint64_t assay_float_environment_enter(void);
+/// Whether the environment is still that one (exception flags aside); then restores `before`.
+bool assay_float_environment_leave(uint64_t before);
+
+/// cos(π·x) for 0 ≤ x ≤ 1, for the schedule.
+float assay_cospi(float x);
+
+/// Threads that run a job's parts. One thread is the caller itself.
+typedef struct assay_pool assay_pool;
+assay_pool *assay_pool_create(int threads);
+void assay_pool_destroy(assay_pool *pool);
+int assay_pool_threads(const assay_pool *pool);
+
+// The same kernels with their outputs split over a pool. The bits do not depend on the number of threads.
+void assay_parallel_matmul(const assay_kernels *kernels, assay_pool *pool, assay_orientation orientation, long m, long n, long k,
+                           const float *a, long lda, const float *b, long ldb, float *c, long ldc, bool accumulate);
+void assay_parallel_gelu(const assay_kernels *kernels, assay_pool *pool, long count, const float *x, float *out);
+void assay_parallel_gelu_backward(const assay_kernels *kernels, assay_pool *pool, long count, const float *x, const float *dy, float *dx);
+void assay_parallel_add(const assay_kernels *kernels, assay_pool *pool, long count, const float *a, const float *b, float *out);
+void assay_parallel_layer_norm(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *x, const float *weight,
+                               const float *bias, float *out, float *mean, float *rstd);
+/// dx += …, dweight += …, dbias += … (bias may be null).
+void assay_parallel_layer_norm_backward(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *dy,
+                                        const float *x, const float *weight, const float *mean, const float *rstd, float *dx,
+                                        float *dweight, float *dbias);
+void assay_parallel_add_bias(const assay_kernels *kernels, assay_pool *pool, long rows, long columns, const float *bias, float *x);
+void assay_parallel_sum_rows(const assay_kernels *kernels, assay_pool *pool, long rows, long columns, const float *x, float *out);
+/// Causal attention. Backward needs `work`, of the size of p. qkv [sequences·context, 3·heads·size], p [sequences·heads·context, context], out [sequences·context, heads·size].
+void assay_parallel_attention(const assay_kernels *kernels, assay_pool *pool, long sequences, long context, long heads, long size,
+                              const float *qkv, float *p, float *out);
+void assay_parallel_attention_backward(const assay_kernels *kernels, assay_pool *pool, long sequences, long context, long heads, long size,
+                                       const float *qkv, const float *p, const float *dout, float *work, float *dqkv);
+void assay_parallel_cross_entropy(const assay_kernels *kernels, assay_pool *pool, long rows, long vocabulary, float *logits,
+                                  const uint16_t *targets, float scale, bool gradient, float *losses);
+/// out[r] = tokens[inputs[r]] + positions[r mod context].
+void assay_parallel_embed(const assay_kernels *kernels, assay_pool *pool, long rows, long context, long width, const uint16_t *inputs,
+                          const float *tokens, const float *positions, float *out);
+/// dtokens[inputs[r]] += dx[r] and dpositions[r mod context] += dx[r], rows in order.
+void assay_parallel_embed_backward(const assay_kernels *kernels, assay_pool *pool, long rows, long context, long width,
+                                   const uint16_t *inputs, const float *dx, float *dtokens, float *dpositions);
+void assay_parallel_adamw(const assay_kernels *kernels, assay_pool *pool, long count, const assay_adamw *rules, const float *gradient,
+                          float *parameters, float *m, float *v);
+/// Chunks of ASSAY_SUM_CHUNK by the 16-lane rule, their sums added in double in chunk order.
+double assay_parallel_sum(const assay_kernels *kernels, assay_pool *pool, long count, const float *x);
+double assay_parallel_sum_squares(const assay_kernels *kernels, assay_pool *pool, long count, const float *x);
+
+/// For the bench: runs `iterations` rounds of independent fused multiply-adds of a path's width; returns the float operations done.
+double assay_peak_run(assay_path path, long iterations);
+
+/// The value of ASSAY_KERNELS in the environment, or null.
+const char *assay_kernels_wanted(void);

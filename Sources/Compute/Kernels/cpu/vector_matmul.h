@@ -1,0 +1,123 @@
+// The matrix product in register tiles of TILE_ROWS × (16·TILE_VECTORS), over packed panels.
+// Cutting k into blocks changes no bit: a block goes on from the partial sums that the one before stored. Included once by each path's file.
+
+enum { BLOCK_K = 256, BLOCK_M = 96, BLOCK_N = 1024, PANEL = 16 * TILE_VECTORS };
+_Static_assert(BLOCK_M % TILE_ROWS == 0 && BLOCK_N % PANEL == 0, "blocks hold whole tiles");
+_Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K <= ASSAY_SCRATCH_FLOATS, "packed blocks fit the scratch");
+
+/// C[rows, 16·vectors] (+)= panel of A · panel of B, with constant `rows` and `vectors`, so that the sums stay in registers.
+INLINE void tile(const int rows, const int vectors, long k, const float *a, const float *b, float *c, long ldc, bool accumulate) {
+    f16 sums[TILE_ROWS][TILE_VECTORS];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+        for (int v = 0; v < vectors; v++) sums[i][v] = accumulate ? load(c + i * ldc + 16 * v) : splat(0.0f);
+    for (long p = 0; p < k; p++, a += TILE_ROWS, b += PANEL) {
+        f16 right[TILE_VECTORS];
+#pragma clang loop unroll(full)
+        for (int v = 0; v < vectors; v++) right[v] = load(b + 16 * v);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            f16 left = splat(a[i]);
+#pragma clang loop unroll(full)
+            for (int v = 0; v < vectors; v++) sums[i][v] = fused(left, right[v], sums[i][v]);
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+        for (int v = 0; v < vectors; v++) store(c + i * ldc + 16 * v, sums[i][v]);
+}
+
+/// A tile of any size up to the whole: the height is rounded up to a third of a tile, the width to a vector.
+static void any_tile(long rows, long columns, long k, const float *a, const float *b, float *c, long ldc, bool accumulate) {
+    enum { THIRD = TILE_ROWS / 3 };
+    long height = (rows + THIRD - 1) / THIRD * THIRD, width = (columns + 15) / 16 * 16;
+    float edge[TILE_ROWS * PANEL] __attribute__((aligned(64)));
+    bool partial = height != rows || width != columns;
+    float *to = partial ? edge : c;
+    long stride = partial ? PANEL : ldc;
+    if (partial && accumulate)
+        for (long i = 0; i < rows; i++) memcpy(edge + i * PANEL, c + i * ldc, sizeof(float) * (size_t)columns);
+    int full = width == PANEL;
+    if (height == TILE_ROWS) {
+        if (full) tile(TILE_ROWS, TILE_VECTORS, k, a, b, to, stride, accumulate);
+        else tile(TILE_ROWS, 1, k, a, b, to, stride, accumulate);
+    } else if (height == 2 * THIRD) {
+        if (full) tile(2 * THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate);
+        else tile(2 * THIRD, 1, k, a, b, to, stride, accumulate);
+    } else {
+        if (full) tile(THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate);
+        else tile(THIRD, 1, k, a, b, to, stride, accumulate);
+    }
+    if (partial)
+        for (long i = 0; i < rows; i++) memcpy(c + i * ldc, edge + i * PANEL, sizeof(float) * (size_t)columns);
+}
+
+/// `to`[p][i] = from[i, p] for `rows` < = `height` rows of `from`; missing rows are +0.
+INLINE void pack_across(const long height, long rows, long k, const float *from, long stride, float *to) {
+    if (rows < height) memset(to, 0, sizeof(float) * (size_t)(k * height));
+    for (long i = 0; i < rows; i++)
+        for (long p = 0; p < k; p++) to[p * height + i] = from[i * stride + p];
+}
+
+/// `to`[p][i] = from[p, i] for `columns` <= `height` columns of `from`; missing ones are +0.
+INLINE void pack_along(const long height, long columns, long k, const float *from, long stride, float *to) {
+    for (long p = 0; p < k; p++) {
+        long i = 0;
+        if (columns == height) {
+            memcpy(to + p * height, from + p * stride, sizeof(float) * (size_t)height);
+            continue;
+        }
+        for (; i < columns; i++) to[p * height + i] = from[p * stride + i];
+        for (; i < height; i++) to[p * height + i] = 0.0f;
+    }
+}
+
+static void vector_matmul(assay_orientation orientation, long m, long n, long k, const float *a, long lda, const float *b, long ldb,
+                          float *c, long ldc, bool accumulate, float *scratch) {
+    float *packedA = scratch, *packedB = scratch + BLOCK_M * BLOCK_K;
+    if (k == 0 && !accumulate)
+        for (long i = 0; i < m; i++) memset(c + i * ldc, 0, sizeof(float) * (size_t)n);
+    for (long n0 = 0; n0 < n; n0 += BLOCK_N) {
+        long nb = n - n0 < BLOCK_N ? n - n0 : BLOCK_N;
+        for (long k0 = 0; k0 < k; k0 += BLOCK_K) {
+            long kb = k - k0 < BLOCK_K ? k - k0 : BLOCK_K;
+            bool onwards = accumulate || k0 > 0;
+            for (long j = 0; j < nb; j += PANEL) {
+                long columns = nb - j < PANEL ? nb - j : PANEL;
+                if (orientation == ASSAY_NT) pack_across(PANEL, columns, kb, b + (n0 + j) * ldb + k0, ldb, packedB + j * kb);
+                else pack_along(PANEL, columns, kb, b + k0 * ldb + n0 + j, ldb, packedB + j * kb);
+            }
+            for (long m0 = 0; m0 < m; m0 += BLOCK_M) {
+                long mb = m - m0 < BLOCK_M ? m - m0 : BLOCK_M;
+                for (long i = 0; i < mb; i += TILE_ROWS) {
+                    long rows = mb - i < TILE_ROWS ? mb - i : TILE_ROWS;
+                    if (orientation == ASSAY_TN) pack_along(TILE_ROWS, rows, kb, a + k0 * lda + m0 + i, lda, packedA + i * kb);
+                    else pack_across(TILE_ROWS, rows, kb, a + (m0 + i) * lda + k0, lda, packedA + i * kb);
+                }
+                for (long j = 0; j < nb; j += PANEL)
+                    for (long i = 0; i < mb; i += TILE_ROWS)
+                        any_tile(mb - i < TILE_ROWS ? mb - i : TILE_ROWS, nb - j < PANEL ? nb - j : PANEL, kb, packedA + i * kb,
+                                 packedB + j * kb, c + (m0 + i) * ldc + n0 + j, ldc, onwards);
+            }
+        }
+    }
+}
+
+/// As many independent chains as a tile has, for the core's peak.
+static double vector_peak(long iterations) {
+    f16 sums[TILE_ROWS];
+    for (int i = 0; i < TILE_ROWS; i++) sums[i] = splat((float)i);
+    for (long n = 0; n < iterations; n++)
+#pragma clang loop unroll(full)
+        for (int i = 0; i < TILE_ROWS; i++) {
+            sums[i] = fused(sums[i], splat(0.5f), splat(0.25f));
+            __asm__ volatile("" : : : "memory");
+        }
+    f16 total = sums[0];
+    for (int i = 1; i < TILE_ROWS; i++) total = total + sums[i];
+    volatile float keep = lane_tree(total);
+    (void)keep;
+    return (double)iterations * TILE_ROWS * 16 * 2;
+}

@@ -1,0 +1,25 @@
+#pragma once
+// The reference kernels by name; their table is in table.c.
+#include "elementary.h"
+
+void reference_matmul(assay_orientation, long, long, long, const float *, long, const float *, long, float *, long, bool, float *);
+void reference_exp(long, const float *, float *);
+void reference_log(long, const float *, float *);
+void reference_tanh(long, const float *, float *);
+float reference_sum(long, const float *);
+float reference_sum_squares(long, const float *);
+void reference_add(long, const float *, const float *, float *);
+void reference_subtract(long, const float *, const float *, float *);
+void reference_add_scaled(long, float, const float *, float *);
+void reference_scale(long, float, const float *, float *);
+void reference_gelu(long, const float *, float *);
+void reference_gelu_backward(long, const float *, const float *, float *);
+void reference_add_bias(long, long, const float *, float *);
+void reference_sum_rows(long, long, long, long, const float *, float *);
+void reference_layer_norm(long, long, const float *, const float *, const float *, float *, float *, float *);
+void reference_layer_norm_backward_input(long, long, const float *, const float *, const float *, const float *, const float *, float *);
+void reference_layer_norm_backward_weights(long, long, long, long, const float *, const float *, const float *, const float *, float *, float *);
+void reference_softmax_row(long, long, float, float *);
+void reference_softmax_row_backward(long, long, float, const float *, float *);
+void reference_cross_entropy(long, long, float *, const uint16_t *, float, bool, float *);
+void reference_adamw(long, const assay_adamw *, const float *, float *, float *, float *);

@@ -1,1 +1,0 @@
-#include "assay_kernels.h"

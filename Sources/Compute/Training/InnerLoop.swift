@@ -1,0 +1,117 @@
+import AssayPrimitives
+import AssayTensor
+
+/// What an inner step reads and changes: the parameters, AdamW's moments and its counters.
+public struct InnerState: @unchecked Sendable {
+    public var parameters: FloatBuffer
+    public var m: FloatBuffer
+    public var v: FloatBuffer
+    /// Global, for the schedule.
+    public var step: UInt64
+    /// Updates since m = v = 0.
+    public var stepsSinceReset: UInt64
+    /// β₁ and β₂ to the power of `stepsSinceReset`, as running products.
+    public var beta1Power: Float
+    public var beta2Power: Float
+
+    public init(parameters: FloatBuffer, step: UInt64 = 0) {
+        self.parameters = parameters
+        m = FloatBuffer(count: parameters.count)
+        v = FloatBuffer(count: parameters.count)
+        self.step = step
+        (stepsSinceReset, beta1Power, beta2Power) = (0, 1, 1)
+    }
+    public init(parameters: FloatBuffer, m: FloatBuffer, v: FloatBuffer, step: UInt64, stepsSinceReset: UInt64, beta1Power: Float, beta2Power: Float) {
+        (self.parameters, self.m, self.v, self.step) = (parameters, m, v, step)
+        (self.stepsSinceReset, self.beta1Power, self.beta2Power) = (stepsSinceReset, beta1Power, beta2Power)
+    }
+
+    /// The same state in memory of its own.
+    public func copy() -> InnerState {
+        InnerState(parameters: parameters.copy(), m: m.copy(), v: v.copy(), step: step, stepsSinceReset: stepsSinceReset,
+                   beta1Power: beta1Power, beta2Power: beta2Power)
+    }
+
+    public static func == (a: InnerState, b: InnerState) -> Bool {
+        a.parameters == b.parameters && a.m == b.m && a.v == b.v && a.step == b.step && a.stepsSinceReset == b.stepsSinceReset
+            && a.beta1Power.bitPattern == b.beta1Power.bitPattern && a.beta2Power.bitPattern == b.beta2Power.bitPattern
+    }
+}
+
+public struct StepResult: Hashable, Sendable {
+    public let loss: Float
+    /// Before clipping.
+    public let gradientNorm: Float
+    /// Loss or norm was not finite: θ, m, v stayed as they were and the step counted.
+    public let skipped: Bool
+}
+
+/// Inner steps: a batch's gradient, clipped, then AdamW.
+public struct InnerLoop: @unchecked Sendable {
+    public let rules: OptimizerRules
+    public let table: ParameterTable
+    private let gradient: FloatBuffer
+
+    public init(shape: ModelShape, rules: OptimizerRules) {
+        self.rules = rules
+        table = ParameterTable(shape)
+        gradient = FloatBuffer(count: table.count)
+    }
+
+    public func step(_ state: inout InnerState, batch: Batch, model: Model) -> StepResult {
+        let loss = model.lossAndGradient(state.parameters, batch, into: gradient)
+        return model.kernels.job {
+            let norm = norm(model.kernels)
+            defer { state.step += 1 }
+            guard loss.isFinite, Float(norm).isFinite else { return StepResult(loss: loss, gradientNorm: Float(norm), skipped: true) }
+            state.stepsSinceReset += 1
+            state.beta1Power *= rules.beta1
+            state.beta2Power *= rules.beta2
+            // Compare first, divide only if above; in Double, rounded once.
+            let scale: Float = norm > Double(rules.clip) ? Float(Double(rules.clip) / norm) : 1
+            update(state, scale, model.kernels)
+            return StepResult(loss: loss, gradientNorm: Float(norm), skipped: false)
+        }
+    }
+
+    /// Sums of squares by chunk and tensor, added in table order.
+    private func norm(_ kernels: Kernels) -> Double {
+        table.entries.reduce(0.0) { $0 + kernels.sumSquares($1.count, gradient.pointer + $1.offset) }.squareRoot()
+    }
+
+    private func update(_ state: InnerState, _ scale: Float, _ kernels: Kernels) {
+        for entry in table.entries {
+            let scalars = rules.scalars(
+                step: state.step, beta1Power: state.beta1Power, beta2Power: state.beta2Power, gradientScale: scale, decays: entry.decays)
+            kernels.adamW(
+                entry.count, scalars, gradient: gradient.pointer + entry.offset, parameters: state.parameters.pointer + entry.offset,
+                m: state.m.pointer + entry.offset, v: state.v.pointer + entry.offset)
+        }
+    }
+
+    /// θ(0) by rule: element i of the flat parameters takes word i mod 4 of Philox block ⌊i ÷ 4⌋. The word's upper 24 bits w give
+    /// u = (2w + 1 − 2²⁴) · (0.02·√3 ÷ 2²⁴), uniform with variance 0.02². The two projections back into the residual stream are u ÷ √(2·layers);
+    /// norm weights are 1, biases 0.
+    public static func initialParameters(shape: ModelShape, philox: Philox) -> FloatBuffer {
+        let table = ParameterTable(shape), parameters = FloatBuffer(count: table.count)
+        let unit: Float = 0x1.1bc77ap-29                    // 0.02·√3 ÷ 2²⁴
+        let residual = 1 / Float(2 * shape.layers).squareRoot()
+        for entry in table.entries {
+            guard entry.decays else {
+                if entry.name.hasSuffix(".weight") { for index in entry.range { parameters.pointer[index] = 1 } }
+                continue
+            }
+            let projects = entry.name.hasSuffix("c_proj.weight")
+            var block = philox.block(UInt64(entry.offset / 4))
+            for index in entry.range {
+                if index % 4 == 0 { block = philox.block(UInt64(index / 4)) }
+                let word = switch index % 4 { case 0: block.0; case 1: block.1; case 2: block.2; default: block.3 }
+                let value = Float(Int32(word >> 8) * 2 + 1 - 0x100_0000) * unit
+                parameters.pointer[index] = projects ? value * residual : value
+            }
+        }
+        return parameters
+    }
+    /// From a digest's 32 bytes.
+    public static func initialParameters(shape: ModelShape, seed: [UInt8]) -> FloatBuffer { initialParameters(shape: shape, philox: Philox(seed: seed)) }
+}

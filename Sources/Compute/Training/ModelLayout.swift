@@ -1,0 +1,56 @@
+import AssayTensor
+
+/// The parameters (or gradients) of one layer, as pointers into the flat allocation.
+struct LayerTensors {
+    var norm1: UnsafeMutablePointer<Float>, norm1Bias: UnsafeMutablePointer<Float>?
+    var attention: UnsafeMutablePointer<Float>, attentionBias: UnsafeMutablePointer<Float>?
+    var projection: UnsafeMutablePointer<Float>, projectionBias: UnsafeMutablePointer<Float>?
+    var norm2: UnsafeMutablePointer<Float>, norm2Bias: UnsafeMutablePointer<Float>?
+    var up: UnsafeMutablePointer<Float>, upBias: UnsafeMutablePointer<Float>?
+    var down: UnsafeMutablePointer<Float>, downBias: UnsafeMutablePointer<Float>?
+}
+
+/// The whole model's tensors, found once in the order of `ParameterTable`.
+struct ModelTensors {
+    let tokens: UnsafeMutablePointer<Float>
+    let positions: UnsafeMutablePointer<Float>
+    let layers: [LayerTensors]
+    let finalNorm: UnsafeMutablePointer<Float>, finalNormBias: UnsafeMutablePointer<Float>?
+
+    init(_ buffer: FloatBuffer, _ shape: ModelShape, _ table: ParameterTable) {
+        precondition(buffer.count == table.count, "a model of \(table.count) parameters was given \(buffer.count)")
+        var next = 0
+        func tensor() -> UnsafeMutablePointer<Float> {
+            defer { next += 1 }
+            return buffer.pointer + table.entries[next].offset
+        }
+        func pair() -> (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>?) {
+            let weight = tensor()
+            return (weight, shape.biases ? tensor() : nil)
+        }
+        tokens = tensor()
+        positions = tensor()
+        layers = (0..<shape.layers).map { _ in
+            let norm1 = pair(), attention = pair(), projection = pair(), norm2 = pair(), up = pair(), down = pair()
+            return LayerTensors(
+                norm1: norm1.0, norm1Bias: norm1.1, attention: attention.0, attentionBias: attention.1, projection: projection.0,
+                projectionBias: projection.1, norm2: norm2.0, norm2Bias: norm2.1, up: up.0, upBias: up.1, down: down.0, downBias: down.1)
+        }
+        (finalNorm, finalNormBias) = pair()
+        precondition(next == table.entries.count, "\(next) of \(table.entries.count) tensors were found")
+    }
+}
+
+/// What the forward pass keeps of one layer for the backward pass.
+struct LayerActivations {
+    let norm1, qkv, probabilities, attended, middle, norm2, up, gelu: FloatBuffer
+    let mean1, rstd1, mean2, rstd2, output: FloatBuffer
+
+    init(_ shape: ModelShape, rows: Int) {
+        let tokens = rows * shape.context, width = shape.width
+        func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: tokens * columns) }
+        (norm1, qkv, attended, middle, norm2, up, gelu) = (floats(width), floats(3 * width), floats(width), floats(width), floats(width), floats(4 * width), floats(4 * width))
+        probabilities = floats(shape.heads * shape.context)
+        (mean1, rstd1, mean2, rstd2, output) = (floats(1), floats(1), floats(1), floats(1), floats(width))
+    }
+}
