@@ -1,0 +1,177 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+
+/// One trainer's way through the windows: train, commit, store, reveal once all have committed, serve what is drawn, and train the
+/// next window meanwhile.
+///
+/// It sees the ledger as any client does, by views that may be late or skip a commit. What it owes follows from the view alone; its own
+/// results it asks for again after a restart, and the same job gives the same bits.
+public struct Trainer: Sendable {
+    /// What an adversary of the laboratory does otherwise at this level; the others differ in what they compute.
+    public enum Habit: Hashable, Sendable { case honest, noReveal, late }
+
+    public enum Input: Sendable {
+        case viewed(LedgerHead)
+        case trained(Window, TrainedWindow)
+        /// The window's payload and trajectory are on enough validators.
+        case stored(Window)
+        /// Roots of what was put on the validators; zero for what is not given.
+        case served(Window, stateRoot: Digest, residualRoot: Digest)
+        /// A blob that the job needs is nowhere to be had, or nobody took it, for now.
+        case unavailable(JobName)
+        case woke
+    }
+
+    public enum Effect: Hashable, Sendable {
+        case train(TrainJob)
+        case store(StoreJob)
+        case serve(ServeJob)
+        case cancel(JobName)
+        case submit(Duty, [UInt8])
+        case wake(at: Instant)
+        case note(Event)
+    }
+
+    public enum Event: Hashable, Sendable {
+        case training(Window)
+        case trained(Window)
+        case missed(Window)
+        /// The window before was not judged, so this one is trained again without it.
+        case openedOtherwise(Window)
+        case judged(Window)
+        case refused(Window, rule: UInt16)
+        /// The ledger holds a commitment that this machine cannot make again: the window is withdrawn.
+        case commitmentLost(Window)
+        case unavailable(JobName)
+    }
+
+    enum JobState: Hashable, Sendable { case running, waiting(until: Instant), done }
+    struct Work: Sendable {
+        let opening: TrainingOpening
+        let reveal: Reveal
+    }
+
+    let builder: DutyBuilder
+    let rules: TrainingRules
+    let habit: Habit
+    var head: LedgerHead?
+    /// The one window that is computed now.
+    var training: TrainJob?
+    /// Training failed for want of a blob; not asked again before.
+    var retryTraining: Instant?
+    var work: [Window: Work] = [:]
+    /// The residual that the last judged window left.
+    var judged: (window: Window, residual: Digest)?
+    var jobs: [JobName: JobState] = [:]
+    var served: [Window: (state: Digest, residual: Digest)] = [:]
+    /// Each fact is noted once.
+    var noted: [Window: Set<Event>] = [:]
+    var outbox: Outbox
+    var effects: [Effect] = []
+
+    static let resendMilliseconds: UInt64 = 2_000
+    static let retryMilliseconds: UInt64 = 1_000
+
+    public init(builder: DutyBuilder, rules: TrainingRules, habit: Habit = .honest) {
+        (self.builder, self.rules, self.habit) = (builder, rules, habit)
+        outbox = Outbox(resendMilliseconds: Trainer.resendMilliseconds)
+    }
+
+    var me: Address { builder.identity.owner }
+
+    public mutating func handle(_ input: Input, now: Instant) -> [Effect] {
+        switch input {
+        case .viewed(let head):
+            if let last = self.head, head.status.head < last.status.head { return [] }
+            self.head = head
+        case .trained(let window, let result):
+            guard let job = training, job.window == window else { return [] }
+            training = nil
+            work[window] = Work(opening: job.opening, reveal: Reveal(
+                parametersRoot: job.opening.parametersRoot, payloadRoot: result.payloadRoot, trajectoryRoot: result.trajectoryRoot,
+                residualIn: job.opening.residualIn, residualOut: result.residualOut, steps: result.steps,
+                salt: GradientCommitment.salt(nodeKey: builder.identity.nodeKey, run: builder.run, window: window)))
+            note(.trained(window), window)
+        case .stored(let window): jobs[JobName(.store, window, me)] = .done
+        case .served(let window, let state, let residual):
+            jobs[JobName(.serve, window, me)] = .done
+            served[window] = (state, residual)
+        case .unavailable(let name):
+            let until = now.advanced(by: Trainer.retryMilliseconds)
+            if name.kind == .train, training?.window == name.window {
+                training = nil
+                retryTraining = until
+            } else if jobs[name] == .running {
+                jobs[name] = .waiting(until: until)
+            } else {
+                return []
+            }
+            note(.unavailable(name), name.window)
+        case .woke: break
+        }
+        plan(now)
+        defer { effects = [] }
+        return effects
+    }
+
+    /// What is owed now. A window's duties come before the training of the next, which they may decide.
+    private mutating func plan(_ now: Instant) {
+        guard let head, head.status.trainers.contains(me) else { return }
+        for view in head.views {
+            if let mine = view.contribution(of: me), mine.state == .judged, let reveal = mine.reveal, view.window >= judged?.window ?? Window(0) {
+                judged = (view.window, reveal.residualOut)
+            }
+        }
+        for view in head.views where !view.settled {
+            if let mine = view.contribution(of: me) {
+                follow(view, mine, now)
+            } else if view[.commit].closed {
+                note(.missed(view.window), view.window)
+                if training?.window == view.window { stopTraining() }
+            }
+            serve(view, now)
+        }
+        train(head, now)
+        forget(below: head.status.settled)
+        if effects.contains(where: { if case .submit = $0 { true } else { false } }) { effects.append(.wake(at: now.advanced(by: Trainer.resendMilliseconds))) }
+        if let retryTraining, retryTraining > now { effects.append(.wake(at: retryTraining)) }
+        if jobs.values.contains(where: { if case .waiting = $0 { true } else { false } }) { effects.append(.wake(at: now.advanced(by: Trainer.retryMilliseconds))) }
+    }
+
+    private mutating func forget(below window: Window) {
+        work = work.filter { $0.key >= window.lowered(by: 1) }
+        served = served.filter { $0.key >= window }
+        for name in jobs.keys.sorted() where name.window < window {
+            if jobs[name] == .running { effects.append(.cancel(name)) }
+            jobs[name] = nil
+        }
+        noted = noted.filter { $0.key >= window }
+        outbox.forget(below: window)
+    }
+
+    mutating func stopTraining() {
+        guard let job = training else { return }
+        effects.append(.cancel(JobName(.train, job.window, me)))
+        training = nil
+    }
+
+    mutating func ask(_ name: JobName, _ now: Instant, _ effect: @autoclosure () -> Effect) {
+        switch jobs[name] {
+        case .running, .done: return
+        case .waiting(let until) where now < until: return
+        case .waiting, nil: break
+        }
+        jobs[name] = .running
+        effects.append(effect())
+    }
+
+    mutating func submit(_ duty: Duty, _ now: Instant, _ make: (DutyBuilder) -> Transaction?) {
+        let builder = builder
+        if let transaction = outbox.due(duty, now: now, make: { make(builder) }) { effects.append(.submit(duty, transaction.raw)) }
+    }
+
+    mutating func note(_ event: Event, _ window: Window) {
+        if noted[window, default: []].insert(event).inserted { effects.append(.note(event)) }
+    }
+}
