@@ -6,7 +6,7 @@
 //   q = E0 + r·(E1 + …); p = F(r·r, q, r) + 1; result (p · 2^⌊n/2⌋) · 2^(n−⌊n/2⌋). Overflows to +∞, underflows gradually.
 // log(x): subnormals times 2^23 first; x = 2^e · m, m in [√½, √2); f = m − 1; q = L0 + f·(L1 + …); z = f·f;
 //   y = (f·z)·q; y = F(e, LN2_LO, y); y = F(−½, z, y); result F(e, LN2_HI, f + y). log(±0) = −∞, log(negative) = NaN, log(+∞) = +∞.
-// tanh(x): |x| < 0.625: z = x·x; F(x·z, T0 + z·(T1 + …), x). Otherwise 1 − 2 ÷ (exp(2|x|) + 1), with the sign of x.
+// tanh(x): |x| < 0.625: z = x·x; F(x·z, T0 + z·(T1 + …), x). Otherwise 1 − 2 ÷ (exp(2|x|) + 1), with the sign of x. tanh(−0) is +0.
 // cos(πx): u = x or 1 − x, whichever is ≤ ½; u ≤ ¼: F(u·u, C0 + …, 1), else s = ½ − u: s · (S0 + …); sign of the half.
 
 #define ASSAY_MAGIC 0x1.8p+23f

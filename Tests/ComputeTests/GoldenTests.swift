@@ -1,0 +1,47 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayTensor
+import AssayTraining
+import Testing
+
+/// The bits of whole training runs, committed: a change of any of them is a change of the protocol.
+@Suite struct GoldenTests {
+    static let tinyRoot = "0x38583d64bf6e4e889bddf56b866079af5ac767aa778f013cbc170c256d6cdae9"
+    static let microRoot = "0x4bcbf2a93ee97828f43752c94fadba13dc59b32c33dc11ba359cc9d6f88cb1f9"
+    static let raggedRoot = "0xaeb5677ec8c54281e976f8c8e338248cb6c42ccda901f2241c240acc5b7102ac"
+
+    @Test func `fifty steps of the tiny model end on the committed root`() {
+        var run = GoldenRun()
+        #expect("\(run.root(after: 50))" == Self.tinyRoot)
+    }
+
+    @Test(arguments: KernelPath.available, [1, 2, 3])
+    func `every path and every number of threads end on one root`(path: KernelPath, threads: Int) {
+        var run = GoldenRun(shape: .micro, threads: threads, path: path)
+        #expect("\(run.root(after: 50))" == Self.microRoot)
+    }
+
+    @Test(arguments: KernelPath.available, [1, 2])
+    func `a ragged shape with biases ends on one root`(path: KernelPath, threads: Int) {
+        let shape = ModelShape(vocabulary: 101, context: 37, width: 42, heads: 3, layers: 2, biases: true)
+        var run = GoldenRun(shape: shape, seed: 9, threads: threads, path: path)
+        #expect("\(run.root(after: 20))" == Self.raggedRoot)
+    }
+
+    @Test func `the loss of the golden run falls`() {
+        var run = GoldenRun(shape: .micro)
+        let first = run.step().loss
+        for _ in 0..<300 { run.step() }
+        #expect(first > 5.4 && run.step().loss < first - 1)
+    }
+
+    @Test func `the first parameters follow the written rule`() {
+        let shape = ModelShape.micro, table = ParameterTable(shape), parameters = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1))
+        let block = Philox(key: 1).block(2)
+        #expect(parameters[9] == Float(Int32(block.1 >> 8) * 2 + 1 - 0x100_0000) * 0x1.1bc77ap-29)
+        #expect(table["ln_f.weight"]!.range.allSatisfy { parameters[$0] == 1 })
+        let kernels = Kernels(), entry = table["h.0.attn.c_attn.weight"]!
+        let deviation = (kernels.sumSquares(entry.count, parameters.pointer + entry.offset) / Double(entry.count)).squareRoot()
+        #expect(abs(deviation - 0.02) < 0.001)
+    }
+}
