@@ -1,0 +1,115 @@
+import AssayPrimitives
+import AssayProtocol
+
+/// Two blocks of one authority for one round: evidence against it.
+public struct Equivocation: Hashable, Sendable {
+    public let first: SignedBlock
+    public let second: SignedBlock
+}
+
+/// Holds blocks back until their ancestors are there, and says which are missing. Its memory is bounded whatever peers send.
+public struct BlockManager: Sendable {
+    public struct Outcome: Sendable {
+        /// In an order in which ancestors come first.
+        public var accepted: [VerifiedBlock] = []
+        /// Newly missing, lowest rounds first.
+        public var missing: [BlockReference] = []
+        public var equivocations: [Equivocation] = []
+        /// Nobody's fault: known already, too old, too far ahead, or an unwanted sibling.
+        public var ignored = false
+    }
+
+    private struct Suspended: Sendable {
+        let block: VerifiedBlock
+        var missing: Set<BlockReference>
+    }
+    private var suspended: [BlockReference: Suspended] = [:]
+    /// Who waits for a missing block.
+    private var waiting: [BlockReference: Set<BlockReference>] = [:]
+
+    public init() {}
+
+    public var suspendedCount: Int { suspended.count }
+    public var missingCount: Int { waiting.count }
+
+    /// Missing blocks by round, at most `limit`.
+    public func missing(limit: Int) -> [BlockReference] { Array(waiting.keys.sorted().prefix(limit)) }
+    public func isMissing(_ reference: BlockReference) -> Bool { waiting[reference] != nil }
+
+    /// Takes a verified block.
+    /// - Parameter requested: it was asked for, so a sibling of a known block is welcome.
+    public mutating func add(_ block: VerifiedBlock, to dag: inout DAG, requested: Bool) -> Outcome {
+        var outcome = Outcome()
+        guard !dag.contains(block.reference), suspended[block.reference] == nil else {
+            outcome.ignored = true
+            return outcome
+        }
+        let wanted = requested || waiting[block.reference] != nil
+        if let sibling = dag.references(in: block.reference.slot).first, let known = dag[sibling] {
+            outcome.equivocations.append(Equivocation(first: known.signed, second: block.signed))
+            // Unasked, one block a slot is enough; more come in only where somebody's history needs them.
+            guard wanted else {
+                outcome.ignored = true
+                return outcome
+            }
+        }
+        guard wanted || block.round.rawValue <= dag.highestRound.rawValue.addingReportingOverflow(Limits.roundsAhead).partialValue, makeRoom(for: block) else {
+            outcome.ignored = true
+            return outcome
+        }
+        let missing = Set(block.ancestors.filter { !dag.contains($0) })
+        if missing.isEmpty {
+            accept(block, &dag, &outcome)
+        } else {
+            suspended[block.reference] = Suspended(block: block, missing: missing)
+            for reference in missing.sorted() {
+                if waiting[reference] == nil, suspended[reference] == nil { outcome.missing.append(reference) }
+                waiting[reference, default: []].insert(block.reference)
+            }
+        }
+        return outcome
+    }
+
+    /// After the DAG has forgotten rounds: what waited only for those goes on.
+    public mutating func release(below dag: inout DAG) -> Outcome {
+        var outcome = Outcome()
+        for reference in waiting.keys.filter({ $0.round <= dag.evictedRound }).sorted() { settle(reference, &dag, &outcome) }
+        for reference in suspended.keys.filter({ $0.round <= dag.evictedRound }) { drop(reference) }
+        return outcome
+    }
+
+    private mutating func accept(_ block: VerifiedBlock, _ dag: inout DAG, _ outcome: inout Outcome) {
+        guard dag.insert(block) else { return }
+        outcome.accepted.append(block)
+        settle(block.reference, &dag, &outcome)
+    }
+
+    private mutating func settle(_ first: BlockReference, _ dag: inout DAG, _ outcome: inout Outcome) {
+        var arrived = [first]
+        while let reference = arrived.popLast() {
+            for dependent in (waiting.removeValue(forKey: reference) ?? []).sorted() {
+                suspended[dependent]?.missing.remove(reference)
+                guard let ready = suspended[dependent], ready.missing.isEmpty else { continue }
+                suspended[dependent] = nil
+                if dag.insert(ready.block) { outcome.accepted.append(ready.block) }
+                arrived.append(dependent)
+            }
+        }
+    }
+
+    /// When full, the block furthest ahead goes: never the lowest rounds, without which nothing moves.
+    private mutating func makeRoom(for block: VerifiedBlock) -> Bool {
+        guard suspended.count >= Limits.suspendedBlocks else { return true }
+        guard let furthest = suspended.keys.max(), furthest.round > block.round else { return false }
+        drop(furthest)
+        return true
+    }
+
+    private mutating func drop(_ reference: BlockReference) {
+        guard let gone = suspended.removeValue(forKey: reference) else { return }
+        for missing in gone.missing {
+            waiting[missing]?.remove(reference)
+            if waiting[missing]?.isEmpty == true { waiting[missing] = nil }
+        }
+    }
+}

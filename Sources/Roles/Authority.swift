@@ -1,0 +1,329 @@
+import AssayConsensus
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+
+/// The ledger, as ordering sees it.
+public protocol Executor: Sendable {
+    /// What the shell keeps of an executed commit.
+    associatedtype Executed: Sendable
+    mutating func execute(_ commit: OrderedCommit) -> (vote: CommitVote, executed: Executed)
+    func admission(of transaction: [UInt8]) -> Admission
+    /// It was executed, or can never be executed now.
+    func isStale(_ transaction: [UInt8]) -> Bool
+}
+
+/// The ordering part of a validator: proposes blocks, decides leaders, hands commits to the ledger.
+///
+/// It has no clock, disk or socket: it is told what happened and answers what to do. The shell obeys in the order of the list,
+/// so what is persisted stands on the disk before anything that relies on it is sent.
+public struct Authority<E: Executor>: Sendable {
+    public struct Parameters: Sendable {
+        public var pacing = Proposer.Parameters()
+        /// Δ: how long to wait for a missing block before it is asked for.
+        public var pullDelayMilliseconds: UInt64 = 50
+        /// Until the next peer is asked.
+        public var retryMilliseconds: UInt64 = 500
+        public var gcDepth: UInt64 = 60
+        public init() {}
+    }
+
+    /// What a node finds on its disk.
+    public struct Recovered: Sendable {
+        /// All blocks kept above the garbage-collection round, own ones included.
+        public var blocks: [SignedBlock]
+        /// The last commits, in order, back to that round.
+        public var commits: [Commit]
+        public var vote: CommitVote?
+        public init(blocks: [SignedBlock] = [], commits: [Commit] = [], vote: CommitVote? = nil) {
+            (self.blocks, self.commits, self.vote) = (blocks, commits, vote)
+        }
+    }
+
+    public enum Input: Sendable {
+        case started
+        case connected(AuthorityIndex)
+        case received(AuthorityMessage, from: AuthorityIndex)
+        /// What the shell found for `.load`.
+        case loaded([SignedBlock], for: AuthorityIndex)
+        case woke
+    }
+
+    public enum Effect: Sendable {
+        /// Others' blocks: to be written with whatever is persisted next.
+        case keep([SignedBlock])
+        /// Own block: durable before the next effect.
+        case persist(SignedBlock)
+        /// State after a commit: durable, whole, before the next effect.
+        case executed(OrderedCommit, CommitVote, E.Executed)
+        case send(AuthorityMessage, to: AuthorityIndex)
+        case broadcast(AuthorityMessage)
+        /// Answer with `.loaded` for this peer: blocks by name, or all of some rounds.
+        case load([BlockReference], for: AuthorityIndex)
+        case loadRounds(from: Round, to: Round, for: AuthorityIndex)
+        case wake(at: Instant)
+        case note(AuthorityEvent)
+    }
+
+    public let index: AuthorityIndex
+    public let verifier: BlockVerifier
+    public let parameters: Parameters
+    public private(set) var executor: E
+    public private(set) var dag: DAG
+    public private(set) var linearizer: Linearizer
+    public private(set) var proposer: Proposer
+    public private(set) var isHalted = false
+    private(set) var manager = BlockManager()
+    private(set) var pool = TransactionPool()
+    private var sync = SyncState()
+    private var votes = VoteLedger()
+    private let key: KeyPair
+    private var lastDecided: Slot?
+    private var vote: CommitVote?
+    private var votedIndex = CommitIndex(0)
+    /// Accepted blocks with transactions that no commit has ordered yet: while there are some, rounds go by quickly.
+    private var unordered: Set<BlockReference> = []
+    private var ownLast: SignedBlock?
+
+    public var committee: Committee { verifier.committee }
+    public var lastCommit: Commit? { linearizer.last }
+    public var suspendedCount: Int { manager.suspendedCount }
+    public var missingCount: Int { manager.missingCount }
+    public var poolCount: Int { pool.count }
+    public var pendingTransactions: [[UInt8]] { pool.transactions }
+
+    public init(index: AuthorityIndex, verifier: BlockVerifier, key: KeyPair, start: Instant, schedule: LeaderSchedule, parameters: Parameters = Parameters(),
+                executor: E, recovered: Recovered = Recovered(), now: Instant) {
+        (self.index, self.verifier, self.key, self.parameters, self.executor) = (index, verifier, key, parameters, executor)
+        let committee = verifier.committee
+        dag = DAG(committee: committee, genesisBlocks: verifier.genesisBlocks)
+        linearizer = Linearizer(committee: committee, gcDepth: parameters.gcDepth, start: start, recovering: recovered.commits)
+        dag.evict(through: linearizer.gcRound)
+        lastDecided = linearizer.last?.leader.slot
+        (vote, votedIndex) = (recovered.vote, recovered.vote?.index ?? CommitIndex(0))
+        var ordered = Set(recovered.commits.flatMap(\.blocks))
+        for signed in recovered.blocks.sorted(by: { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }) {
+            let block = verifier.trust(signed)
+            _ = manager.add(block, to: &dag, requested: true)
+            if !block.block.transactions.isEmpty, ordered.insert(block.reference).inserted { unordered.insert(block.reference) }
+        }
+        let own = recovered.blocks.filter { $0.block.author == index }.max { $0.block.round < $1.block.round }
+        ownLast = own
+        var included = [Round](repeating: Round(0), count: committee.size)
+        for block in recovered.blocks where block.block.author == index {
+            for ancestor in block.block.ancestors { included[ancestor.author.index] = max(included[ancestor.author.index], ancestor.round) }
+        }
+        let committer = Committer(committee: committee, schedule: schedule)
+        let last = own.map { verifier.trust($0).reference } ?? verifier.genesisBlocks[index.index]
+        proposer = Proposer(author: index, committer: committer, parameters: parameters.pacing, last: last, included: included, now: now)
+    }
+
+    /// Takes a client's transaction, or says why not.
+    public mutating func submit(_ raw: [UInt8], now: Instant) -> (admission: Admission, effects: [Effect]) {
+        if pool.contains(raw) { return (.refused("already known"), []) }
+        let admission = executor.admission(of: raw)
+        let tip: U256
+        switch admission {
+        case .refused: return (admission, [])
+        case .duty: tip = 0
+        case .paid(let offered): tip = offered
+        }
+        guard pool.add(raw, isDuty: admission == .duty, tip: tip) else { return (.refused("txpool is full"), []) }
+        var effects: [Effect] = []
+        goOn(&effects, now)
+        return (admission, effects)
+    }
+
+    public mutating func handle(_ input: Input, now: Instant) -> [Effect] {
+        var effects: [Effect] = []
+        switch input {
+        case .started:
+            if let ownLast { effects.append(.broadcast(.block(ownLast))) }
+        case .connected(let peer):
+            if let ownLast { effects.append(.send(.block(ownLast), to: peer)) }
+            effects.append(.send(.advance(proposer.round), to: peer))
+        case .received(let message, let peer):
+            guard committee.contains(peer), peer != index else { return [] }
+            receive(message, from: peer, &effects, now)
+        case .loaded(let blocks, let peer):
+            if !blocks.isEmpty { effects.append(.send(.blocks(blocks), to: peer)) }
+        case .woke:
+            break
+        }
+        goOn(&effects, now)
+        return effects
+    }
+
+    // MARK: Receiving
+
+    private mutating func receive(_ message: AuthorityMessage, from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
+        switch message {
+        case .block(let signed):
+            // A stream carries its own author's blocks; others come as answers.
+            guard signed.block.author == peer else { return effects.append(.note(.refused(peer, nil))) }
+            sync.heard(peer, signed.block.round)
+            accept([signed], from: peer, requested: false, &effects, now)
+        case .advance(let round):
+            sync.heard(peer, round.lowered(by: 1))
+        case .fetch(let references):
+            let held = references.compactMap { dag[$0]?.signed }
+            if held.count == references.count { effects.append(.send(.blocks(held), to: peer)) } else { effects.append(.load(references, for: peer)) }
+        case .fetchRounds(let from, let to):
+            guard from <= to, from.rawValue > 0 else { return effects.append(.note(.refused(peer, nil))) }
+            effects.append(.loadRounds(from: from, to: min(to, from.advanced(by: SyncState.rangeRounds)), for: peer))
+        case .blocks(let blocks):
+            sync.answered(peer)
+            accept(blocks, from: peer, requested: true, &effects, now)
+        }
+    }
+
+    private mutating func accept(_ blocks: [SignedBlock], from peer: AuthorityIndex, requested: Bool, _ effects: inout [Effect], _ now: Instant) {
+        var accepted: [VerifiedBlock] = []
+        for signed in blocks {
+            let block: VerifiedBlock
+            do { block = try verifier.verify(signed) } catch {
+                effects.append(.note(.refused(peer, error)))
+                continue
+            }
+            // An answer may bring what was asked for, and what a range holds; never a second block that nobody needs.
+            let outcome = manager.add(block, to: &dag, requested: requested && (manager.isMissing(block.reference) || dag.references(in: block.reference.slot).isEmpty))
+            accepted += outcome.accepted
+            for pair in outcome.equivocations { effects.append(.note(.equivocated(pair.first.block.author, pair.first.block.round))) }
+            if !outcome.missing.isEmpty { sync.pull(from: peer, at: now.advanced(by: parameters.pullDelayMilliseconds)) }
+        }
+        take(accepted, &effects)
+    }
+
+    private mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
+        guard !accepted.isEmpty else { return }
+        effects.append(.keep(accepted.map(\.signed)))
+        for block in accepted {
+            if !block.block.transactions.isEmpty { unordered.insert(block.reference) }
+            for vote in block.block.commitVotes {
+                guard votes.add(vote, by: block.author, committee) else { continue }
+                checkAgreement(vote.index, &effects)
+            }
+        }
+    }
+
+    // MARK: Going on
+
+    /// Decides what can be decided, proposes what can be proposed, asks for what is missing, and says when to be woken.
+    private mutating func goOn(_ effects: inout [Effect], _ now: Instant) {
+        guard !isHalted else { return }
+        decide(&effects)
+        propose(&effects, now)
+        pull(&effects, now)
+    }
+
+    private mutating func decide(_ effects: inout [Effect]) {
+        while !isHalted {
+            let statuses = proposer.committer.tryDecide(dag, after: lastDecided)
+            guard !statuses.isEmpty else { return }
+            for status in statuses {
+                lastDecided = status.slot
+                guard case .commit(let leader) = status else {
+                    effects.append(.note(.leaderSkipped(status.slot.author, status.slot.round)))
+                    continue
+                }
+                execute(leader, &effects)
+            }
+        }
+    }
+
+    private mutating func execute(_ leader: BlockReference, _ effects: inout [Effect]) {
+        let commit = linearizer.commit(leader, dag)
+        let entries = commit.blocks.flatMap { reference in
+            (dag[reference]?.block.transactions ?? []).map { OrderedCommit.Entry(author: reference.author, transaction: $0) }
+        }
+        let ordered = OrderedCommit(commit: commit, entries: entries)
+        let (vote, executed) = executor.execute(ordered)
+        self.vote = vote
+        effects.append(.executed(ordered, vote, executed))
+        effects.append(.note(.committed(leader, commit.index)))
+        for block in commit.blocks { unordered.remove(block) }
+        let returned = pool.committed(entries.lazy.map(\.transaction), blocks: commit.blocks, gcRound: linearizer.gcRound)
+        if returned > 0 { effects.append(.note(.resubmitted(returned))) }
+        if commit.index.rawValue.isMultiple(of: 8) {
+            let executor = executor
+            pool.prune { executor.isStale($0) }
+        }
+        if linearizer.gcRound > dag.evictedRound {
+            dag.evict(through: linearizer.gcRound)
+            unordered = unordered.filter { $0.round > linearizer.gcRound }
+            take(manager.release(below: &dag).accepted, &effects)
+        }
+        votes.executed(vote)
+        checkAgreement(vote.index, &effects)
+    }
+
+    /// Roots that a quorum attested and ours are one, or this node stops: it must not go on from a state that nobody shares.
+    private mutating func checkAgreement(_ index: CommitIndex, _ effects: inout [Effect]) {
+        guard let (ours, theirs) = votes.disagreement(at: index, committee) else { return }
+        isHalted = true
+        effects.append(.note(.diverged(ours: ours, quorum: theirs)))
+    }
+
+    private mutating func propose(_ effects: inout [Effect], _ now: Instant) {
+        while true {
+            if proposer.jump(past: parameters.gcDepth, dag) { effects.append(.note(.jumped(to: proposer.round))) }
+            if proposer.enter(dag, now: now) { effects.append(.broadcast(.advance(proposer.round))) }
+            switch proposer.decide(dag, busy: pool.isWaiting || !unordered.isEmpty, now: now) {
+            case .blocked: return
+            case .wait(let until): return effects.append(.wake(at: until))
+            case .create(let reason): create(reason, &effects, now)
+            }
+            decide(&effects)
+            if isHalted { return }
+        }
+    }
+
+    private mutating func create(_ reason: Proposer.Reason, _ effects: inout [Effect], _ now: Instant) {
+        let (digests, transactions) = pool.take()
+        var commitVotes: [CommitVote] = []
+        if let vote, vote.index > votedIndex {
+            commitVotes = [vote]
+            votedIndex = vote.index
+        }
+        let block = Block(
+            epoch: committee.epoch, round: proposer.round, author: index, timestamp: max(now, ownLast?.block.timestamp ?? now), ancestors: proposer.ancestors(dag),
+            transactions: transactions, commitVotes: commitVotes)
+        let signed = SignedBlock(block, by: key, genesis: verifier.genesis)
+        let verified: VerifiedBlock
+        do { verified = try verifier.verify(signed) } catch { preconditionFailure("own.valid: the block proposed for round \(block.round) is refused: \(error)") }
+        precondition(dag.references(in: block.slot).isEmpty, "own.single: a block of ours for round \(block.round) is there already")
+        dag.insert(verified)
+        if !transactions.isEmpty { unordered.insert(verified.reference) }
+        pool.propose(digests, in: verified.reference)
+        proposer.proposed(verified, now: now)
+        ownLast = signed
+        effects.append(.persist(signed))
+        effects.append(.broadcast(.block(signed)))
+        effects.append(.note(.proposed(block.round, reason)))
+    }
+
+    // MARK: Asking for what is missing
+
+    private mutating func pull(_ effects: inout [Effect], _ now: Instant) {
+        let peers = committee.indices.filter { $0 != index }
+        for request in sync.requests(missing: manager.missing(limit: Limits.fetchReferences), highest: dag.highestRound, evicted: dag.evictedRound, peers: peers,
+                                     retry: parameters.retryMilliseconds, now: now) {
+            effects.append(.send(request.message, to: request.peer))
+        }
+        if let time = sync.nextWake(missing: manager.missingCount > 0, retry: parameters.retryMilliseconds) { effects.append(.wake(at: max(time, now.advanced(by: 1)))) }
+    }
+}
+
+/// Facts about ordering, for logs and metrics.
+public enum AuthorityEvent: Hashable, Sendable {
+    case proposed(Round, Proposer.Reason)
+    case committed(BlockReference, CommitIndex)
+    case leaderSkipped(AuthorityIndex, Round)
+    /// A block, or a request that makes no sense.
+    case refused(AuthorityIndex, BlockError?)
+    case equivocated(AuthorityIndex, Round)
+    case resubmitted(Int)
+    case jumped(to: Round)
+    /// Our roots are not those of a quorum: this node has halted.
+    case diverged(ours: CommitVote, quorum: CommitVote)
+}

@@ -1,0 +1,74 @@
+import AssayPrimitives
+import AssayProtocol
+
+/// Whom to ask for what is missing, and when: single blocks from who referred to them, whole rounds when far behind.
+struct SyncState: Sendable {
+    /// Rounds of one range request.
+    static let rangeRounds: UInt64 = 12
+    /// Further behind a peer than this, whole rounds are asked for.
+    static let behindRounds: UInt64 = 4
+
+    struct Request: Sendable {
+        let peer: AuthorityIndex
+        let message: AuthorityMessage
+    }
+
+    /// Highest round that each peer spoke of.
+    private var heard: [AuthorityIndex: Round] = [:]
+    /// When to ask a peer for single blocks.
+    private var pulls: [AuthorityIndex: Instant] = [:]
+    private var lastSweep = Instant(0)
+    private var turn = 0
+    /// The range request under way.
+    private var range: (peer: AuthorityIndex, at: Instant, highest: Round)?
+    /// Peers whose last range answer brought nothing new, until another round was heard of.
+    private var useless: Set<AuthorityIndex> = []
+
+    mutating func heard(_ peer: AuthorityIndex, _ round: Round) {
+        guard round > heard[peer] ?? Round(0) else { return }
+        heard[peer] = round
+        useless.remove(peer)
+    }
+
+    mutating func pull(from peer: AuthorityIndex, at time: Instant) { if pulls[peer] == nil { pulls[peer] = time } }
+
+    mutating func answered(_ peer: AuthorityIndex) { if range?.peer == peer { range = nil } }
+
+    mutating func requests(missing: [BlockReference], highest: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
+        var requests: [Request] = []
+        if let sent = range, now >= sent.at.advanced(by: retry) {
+            if highest <= sent.highest { useless.insert(sent.peer) }
+            range = nil
+        }
+        if range == nil, let peer = ahead(of: highest, peers) {
+            let from = max(highest, evicted.next, Round(1))
+            requests.append(Request(peer: peer, message: .fetchRounds(from: from, to: from.advanced(by: SyncState.rangeRounds))))
+            range = (peer, now, highest)
+        }
+        let due = pulls.filter { $0.value <= now }.keys.sorted()
+        for peer in due {
+            pulls[peer] = nil
+            if !missing.isEmpty { requests.append(Request(peer: peer, message: .fetch(missing))) }
+        }
+        if !due.isEmpty { lastSweep = now }
+        // Who was asked may not answer: then another is.
+        if !missing.isEmpty, !peers.isEmpty, now >= lastSweep.advanced(by: retry) {
+            lastSweep = now
+            turn += 1
+            requests.append(Request(peer: peers[turn % peers.count], message: .fetch(missing)))
+        }
+        return requests
+    }
+
+    func nextWake(missing: Bool, retry: UInt64) -> Instant? {
+        var times = Array(pulls.values)
+        if missing { times.append(lastSweep.advanced(by: retry)) }
+        if let range { times.append(range.at.advanced(by: retry)) }
+        return times.min()
+    }
+
+    private func ahead(of highest: Round, _ peers: [AuthorityIndex]) -> AuthorityIndex? {
+        let candidates = peers.filter { !useless.contains($0) && heard[$0] ?? Round(0) > highest.advanced(by: SyncState.behindRounds) }
+        return candidates.isEmpty ? nil : candidates[turn % candidates.count]
+    }
+}

@@ -1,0 +1,31 @@
+import AssayPrimitives
+import AssayProtocol
+
+/// What authorities attested of executed commits, beside what was executed here. Holds the last commits only.
+struct VoteLedger: Sendable {
+    private static let depth: UInt64 = 256
+    private var own: [UInt64: CommitVote] = [:]
+    private var tallies: [UInt64: [CommitVote: StakeTally]] = [:]
+    private var head: UInt64 = 0
+
+    mutating func executed(_ vote: CommitVote) {
+        own[vote.index.rawValue] = vote
+        head = vote.index.rawValue
+        own[head &- VoteLedger.depth] = nil
+        for index in tallies.keys where index + VoteLedger.depth <= head { tallies[index] = nil }
+    }
+
+    /// False for a commit too far from ours to be kept.
+    mutating func add(_ vote: CommitVote, by author: AuthorityIndex, _ committee: Committee) -> Bool {
+        let index = vote.index.rawValue
+        guard index < head.addingReportingOverflow(VoteLedger.depth).partialValue, head < index.addingReportingOverflow(VoteLedger.depth).partialValue else { return false }
+        tallies[index, default: [:]][vote, default: StakeTally(committee)].add(author)
+        return true
+    }
+
+    /// Our vote and the quorum's, if they differ.
+    func disagreement(at index: CommitIndex, _ committee: Committee) -> (ours: CommitVote, theirs: CommitVote)? {
+        guard let ours = own[index.rawValue], let votes = tallies[index.rawValue] else { return nil }
+        return votes.first { $0.key != ours && $0.value.hasQuorum }.map { (ours, $0.key) }
+    }
+}
