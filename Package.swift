@@ -46,7 +46,7 @@ var targets: [Target] = [
     tests("BaseTests", base + ["TestKit"]),
     tests("ComputeTests", compute + ["TestKit"]),
     tests("ChainTests", chain + ["TestKit"]),
-    tests("RolesTests", chain + ["AssayRoles", "TestKit"]),
+    tests("RolesTests", chain + ["AssayRoles", "AssaySimulator", "TestKit"]),
     tests("SimulationTests", chain + ["AssayRoles", "AssaySimulator", "TestKit"]),
     tests("HouseTests", ["TestKit"]),
 ]

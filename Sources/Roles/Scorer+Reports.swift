@@ -70,7 +70,8 @@ extension Scorer {
     mutating func replayed(_ replay: ReplayView, in view: WindowView, again: Bool, late: Bool, _ now: Instant) -> Replayed? {
         let owed = replay.draw.withCompression ? replay.reveal.residualIn : .zero
         if owed != .zero, (replay.residualRoot ?? .zero) != owed { return unserved(replay, view) }
-        let opening = TrainingOpening(parametersRoot: replay.parametersRoot, assignment: replay.assignment, ownPayload: replay.ownPayload, residualIn: replay.reveal.residualIn)
+        let opening = TrainingOpening(parametersRoot: replay.parametersRoot, assignment: replay.assignment,
+                                      ownPayload: rules.delay == .continued ? replay.ownPayload : nil, residualIn: replay.reveal.residualIn)
         let job = ReplayJob(window: view.window, validator: me, draw: replay.draw, reveal: replay.reveal, opening: opening, stateRoot: replay.stateRoot ?? .zero, again: again)
         if let found = replays[job.name] { return found }
         if late, case .waiting = jobs[job.name] { return unserved(replay, view) }

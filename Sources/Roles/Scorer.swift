@@ -65,6 +65,8 @@ public struct Scorer: Sendable {
     /// Each fact is noted once.
     var noted: [Window: Set<Event>] = [:]
     var outbox: Outbox
+    /// Asked for and not yet come.
+    var wakesAt: Instant?
     var effects: [Effect] = []
 
     static let resendMilliseconds: UInt64 = 2_000
@@ -72,8 +74,8 @@ public struct Scorer: Sendable {
     /// Windows whose payloads a new one is compared with.
     static let copyWindows: UInt64 = 8
 
-    public init(builder: DutyBuilder, beacon: BeaconChain, rules: TrainingRules) {
-        (self.builder, self.beacon, self.rules) = (builder, beacon, rules)
+    public init(identity: Identity, genesis: Genesis, beacon: BeaconChain) {
+        (builder, self.beacon, rules) = (DutyBuilder(identity: identity, genesis: genesis), beacon, genesis.training)
         outbox = Outbox(resendMilliseconds: Scorer.resendMilliseconds)
     }
 
@@ -123,8 +125,8 @@ public struct Scorer: Sendable {
         }
         forget(below: head.status.settled)
         // Commits drive the machine; this only covers a ledger that stands still while something of ours has to go out again.
-        if effects.contains(where: { if case .submit = $0 { true } else { false } }) { effects.append(.wake(at: now.advanced(by: Scorer.resendMilliseconds))) }
-        if jobs.values.contains(where: { if case .waiting = $0 { true } else { false } }) { effects.append(.wake(at: now.advanced(by: Scorer.retryMilliseconds))) }
+        if effects.contains(where: { if case .submit = $0 { true } else { false } }) { wake(at: now.advanced(by: Scorer.resendMilliseconds), now) }
+        if jobs.values.contains(where: { if case .waiting = $0 { true } else { false } }) { wake(at: now.advanced(by: Scorer.retryMilliseconds), now) }
     }
 
     private mutating func remember(_ view: WindowView) {
@@ -172,6 +174,12 @@ public struct Scorer: Sendable {
             if jobs[name] == .running { effects.append(.cancel(name)) }
             jobs[name] = nil
         }
+    }
+
+    mutating func wake(at: Instant, _ now: Instant) {
+        if let wakesAt, wakesAt > now, wakesAt <= at { return }
+        wakesAt = at
+        effects.append(.wake(at: at))
     }
 
     mutating func submit(_ duty: Duty, _ now: Instant, _ make: (DutyBuilder) -> Transaction?) {

@@ -54,6 +54,8 @@ public struct Trainer: Sendable {
 
     let builder: DutyBuilder
     let rules: TrainingRules
+    /// Windows of the run; 0 for no end.
+    let windows: UInt64
     let habit: Habit
     var head: LedgerHead?
     /// The one window that is computed now.
@@ -68,13 +70,15 @@ public struct Trainer: Sendable {
     /// Each fact is noted once.
     var noted: [Window: Set<Event>] = [:]
     var outbox: Outbox
+    /// Asked for and not yet come.
+    var wakesAt: Instant?
     var effects: [Effect] = []
 
     static let resendMilliseconds: UInt64 = 2_000
     static let retryMilliseconds: UInt64 = 1_000
 
-    public init(builder: DutyBuilder, rules: TrainingRules, habit: Habit = .honest) {
-        (self.builder, self.rules, self.habit) = (builder, rules, habit)
+    public init(identity: Identity, genesis: Genesis, habit: Habit = .honest) {
+        (builder, rules, windows, self.habit) = (DutyBuilder(identity: identity, genesis: genesis), genesis.training, genesis.run.windows, habit)
         outbox = Outbox(resendMilliseconds: Trainer.resendMilliseconds)
     }
 
@@ -134,9 +138,9 @@ public struct Trainer: Sendable {
         }
         train(head, now)
         forget(below: head.status.settled)
-        if effects.contains(where: { if case .submit = $0 { true } else { false } }) { effects.append(.wake(at: now.advanced(by: Trainer.resendMilliseconds))) }
-        if let retryTraining, retryTraining > now { effects.append(.wake(at: retryTraining)) }
-        if jobs.values.contains(where: { if case .waiting = $0 { true } else { false } }) { effects.append(.wake(at: now.advanced(by: Trainer.retryMilliseconds))) }
+        if effects.contains(where: { if case .submit = $0 { true } else { false } }) { wake(at: now.advanced(by: Trainer.resendMilliseconds), now) }
+        if let retryTraining, retryTraining > now { wake(at: retryTraining, now) }
+        if jobs.values.contains(where: { if case .waiting = $0 { true } else { false } }) { wake(at: now.advanced(by: Trainer.retryMilliseconds), now) }
     }
 
     private mutating func forget(below window: Window) {
@@ -164,6 +168,12 @@ public struct Trainer: Sendable {
         }
         jobs[name] = .running
         effects.append(effect())
+    }
+
+    mutating func wake(at: Instant, _ now: Instant) {
+        if let wakesAt, wakesAt > now, wakesAt <= at { return }
+        wakesAt = at
+        effects.append(.wake(at: at))
     }
 
     mutating func submit(_ duty: Duty, _ now: Instant, _ make: (DutyBuilder) -> Transaction?) {
