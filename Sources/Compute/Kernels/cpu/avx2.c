@@ -1,8 +1,10 @@
 // AVX2 and FMA3: sixteen lanes are two registers; tiles of 6 × 16 keep 12 sums of the 16 registers.
 #include "../internal/exact.h"
 #if defined(__x86_64__)
+#include <immintrin.h>
 
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define LANES_AVX2
 #define TILE_ROWS 6
 #define TILE_VECTORS 1
 #include "vector.h"

@@ -1,8 +1,10 @@
 // AVX-512: sixteen lanes are one register; tiles of 12 × 32 keep 24 sums of the 32 registers.
 #include "../internal/exact.h"
 #if defined(__x86_64__)
+#include <immintrin.h>
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#define LANES_AVX512
 #define TILE_ROWS 12
 #define TILE_VECTORS 2
 #include "vector.h"

@@ -11,6 +11,7 @@ typedef float f8 __attribute__((ext_vector_type(8)));
 typedef float f4 __attribute__((ext_vector_type(4)));
 typedef float f2 __attribute__((ext_vector_type(2)));
 typedef int32_t i16 __attribute__((ext_vector_type(16)));
+typedef int32_t i8 __attribute__((ext_vector_type(8)));
 typedef uint32_t u16 __attribute__((ext_vector_type(16)));
 
 #define INLINE static inline __attribute__((always_inline))
@@ -26,7 +27,24 @@ INLINE i16 first_lanes(long count) {
     const i16 index = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     return index < (i16)((int32_t)count);
 }
-/// The last, partial lanes of a row; the rest are +0.
+/// The last, partial lanes of a row (at most 15); the rest are +0.
+#if defined(LANES_AVX512)
+INLINE f16 load_part(const float *p, long count) { return (f16)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p); }
+INLINE void store_part(float *p, f16 x, long count) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)x); }
+#elif defined(LANES_AVX2)
+INLINE f16 load_part(const float *p, long count) {
+    i16 mask = first_lanes(count);
+    f16 x;
+    x.lo = (f8)_mm256_maskload_ps(p, (__m256i)mask.lo);
+    x.hi = (f8)_mm256_maskload_ps(p + 8, (__m256i)mask.hi);
+    return x;
+}
+INLINE void store_part(float *p, f16 x, long count) {
+    i16 mask = first_lanes(count);
+    _mm256_maskstore_ps(p, (__m256i)mask.lo, (__m256)x.lo);
+    _mm256_maskstore_ps(p + 8, (__m256i)mask.hi, (__m256)x.hi);
+}
+#else
 INLINE f16 load_part(const float *p, long count) {
     float part[16] __attribute__((aligned(64))) = {0};
     for (long i = 0; i < count; i++) part[i] = p[i];
@@ -37,6 +55,7 @@ INLINE void store_part(float *p, f16 x, long count) {
     store(part, x);
     for (long i = 0; i < count; i++) p[i] = part[i];
 }
+#endif
 
 /// 16 → 8 → 4 → 2 → 1.
 INLINE float lane_tree(f16 x) {
@@ -46,9 +65,10 @@ INLINE float lane_tree(f16 x) {
     return c.x + c.y;
 }
 INLINE float lane_largest(f16 x) {
-    float lanes[16] __attribute__((aligned(64)));
-    store(lanes, x);
-    for (int width = 8; width > 0; width /= 2)
+    f8 a = (f8)(((x.lo > x.hi) & (i8)x.lo) | (~(x.lo > x.hi) & (i8)x.hi));
+    float lanes[8] __attribute__((aligned(32)));
+    memcpy(lanes, &a, sizeof lanes);
+    for (int width = 4; width > 0; width /= 2)
         for (int i = 0; i < width; i++) lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
     return lanes[0];
 }

@@ -3,7 +3,8 @@
 
 enum { BLOCK_K = 256, BLOCK_M = 96, BLOCK_N = 1024, PANEL = 16 * TILE_VECTORS };
 _Static_assert(BLOCK_M % TILE_ROWS == 0 && BLOCK_N % PANEL == 0, "blocks hold whole tiles");
-_Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K <= ASSAY_SCRATCH_FLOATS, "packed blocks fit the scratch");
+enum { MARGIN = 16 };
+_Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K + 2 * MARGIN <= ASSAY_SCRATCH_FLOATS, "packed blocks fit the scratch");
 
 /// C[rows, 16·vectors] (+)= panel of A · panel of B, with constant `rows` and `vectors`, so that the sums stay in registers.
 INLINE void tile(const int rows, const int vectors, long k, const float *a, const float *b, float *c, long ldc, bool accumulate) {
@@ -54,11 +55,49 @@ static void any_tile(long rows, long columns, long k, const float *a, const floa
         for (long i = 0; i < rows; i++) memcpy(c + i * ldc, edge + i * PANEL, sizeof(float) * (size_t)columns);
 }
 
-/// `to`[p][i] = from[i, p] for `rows` < = `height` rows of `from`; missing rows are +0.
+INLINE f16 interleave_low(f16 a, f16 b) { return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
+INLINE f16 interleave_high(f16 a, f16 b) { return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
+
+/// Sixteen rows become sixteen columns by four perfect shuffles of the rows' halves.
+INLINE void transpose(f16 rows[16]) {
+#pragma clang loop unroll(full)
+    for (int stage = 0; stage < 4; stage++) {
+        f16 next[16];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 8; i++) {
+            next[2 * i] = interleave_low(rows[i], rows[i + 8]);
+            next[2 * i + 1] = interleave_high(rows[i], rows[i + 8]);
+        }
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 16; i++) rows[i] = next[i];
+    }
+}
+
+/// `to`[p][i] = from[i, p] for `rows` <= `height` rows of `from`; missing rows are +0. May write up to 16 floats past the panel.
 INLINE void pack_across(const long height, long rows, long k, const float *from, long stride, float *to) {
-    if (rows < height) memset(to, 0, sizeof(float) * (size_t)(k * height));
-    for (long i = 0; i < rows; i++)
-        for (long p = 0; p < k; p++) to[p * height + i] = from[i * stride + p];
+    for (long first = 0; first < height; first += 16) {
+        const long whole = height - first < 16 ? height - first : 16;
+        long here = rows - first < whole ? rows - first : whole;
+        for (long p = 0; p < k; p += 16) {
+            long left = k - p;
+            f16 block[16];
+            if (here == whole && left >= 16) {
+#pragma clang loop unroll(full)
+                for (long i = 0; i < 16; i++) block[i] = i < whole ? load(from + (first + i) * stride + p) : splat(0.0f);
+            } else {
+                for (long i = 0; i < 16; i++)
+                    block[i] = i >= here ? splat(0.0f) : left >= 16 ? load(from + (first + i) * stride + p) : load_part(from + (first + i) * stride + p, left);
+            }
+            transpose(block);
+            // Where a panel is lower than sixteen, a line's end is written over by the next line, or lies in the margin.
+            if (left >= 16) {
+#pragma clang loop unroll(full)
+                for (long i = 0; i < 16; i++) store(to + (p + i) * height + first, block[i]);
+            } else {
+                for (long i = 0; i < left; i++) store(to + (p + i) * height + first, block[i]);
+            }
+        }
+    }
 }
 
 /// `to`[p][i] = from[p, i] for `columns` <= `height` columns of `from`; missing ones are +0.
@@ -76,7 +115,7 @@ INLINE void pack_along(const long height, long columns, long k, const float *fro
 
 static void vector_matmul(assay_orientation orientation, long m, long n, long k, const float *a, long lda, const float *b, long ldb,
                           float *c, long ldc, bool accumulate, float *scratch) {
-    float *packedA = scratch, *packedB = scratch + BLOCK_M * BLOCK_K;
+    float *packedA = scratch, *packedB = scratch + BLOCK_M * BLOCK_K + MARGIN;
     if (k == 0 && !accumulate)
         for (long i = 0; i < m; i++) memset(c + i * ldc, 0, sizeof(float) * (size_t)n);
     for (long n0 = 0; n0 < n; n0 += BLOCK_N) {

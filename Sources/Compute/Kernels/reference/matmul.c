@@ -8,11 +8,16 @@ void reference_matmul(assay_orientation orientation, long m, long n, long k, con
         float *row = c + i * ldc;
         if (!accumulate) for (long j = 0; j < n; j++) row[j] = 0.0f;
         if (orientation == ASSAY_NT) {
-            for (long j = 0; j < n; j++) {
-                float sum = row[j];
-                for (long p = 0; p < k; p++) sum = fused(a[i * lda + p], b[j * ldb + p], sum);
-                row[j] = sum;
+            long j = 0;
+            for (; j + 8 <= n; j += 8) {                        // eight elements abreast, since one chain alone waits for itself
+                float sums[8];
+                for (int e = 0; e < 8; e++) sums[e] = row[j + e];
+                for (long p = 0; p < k; p++)
+                    for (int e = 0; e < 8; e++) sums[e] = fused(a[i * lda + p], b[(j + e) * ldb + p], sums[e]);
+                for (int e = 0; e < 8; e++) row[j + e] = sums[e];
             }
+            for (; j < n; j++)
+                for (long p = 0; p < k; p++) row[j] = fused(a[i * lda + p], b[j * ldb + p], row[j]);
             continue;
         }
         for (long p = 0; p < k; p++) {
