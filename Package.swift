@@ -4,6 +4,8 @@ import PackageDescription
 
 /// `ASSAY_INNER=1` leaves the Edge out: the inner rooms then resolve no package and build in seconds.
 let inner = Context.environment["ASSAY_INNER"] != nil
+/// Golden roots must come out the same at -O0: `ASSAY_KERNEL_LEVEL=-O0 swift test --filter Golden`.
+let kernelLevel = Context.environment["ASSAY_KERNEL_LEVEL"] ?? "-O3"
 
 func room(_ name: String, _ path: String, _ rooms: [String] = [], _ products: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: rooms.map { .byName(name: $0) } + products, path: path)
@@ -27,7 +29,7 @@ var targets: [Target] = [
 
     // Compute: floats
     .target(name: "CAssayKernels", path: "Sources/Compute/Kernels",
-            cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"])]),
+            cSettings: [.unsafeFlags([kernelLevel, "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"])]),
     room("AssayTensor", "Sources/Compute/Tensor", ["AssayPrimitives", "CAssayKernels"]),
     room("AssayTraining", "Sources/Compute/Training", base + ["AssayTensor"]),
     room("AssayScoring", "Sources/Compute/Scoring", base + ["AssayTensor", "AssayTraining"]),
