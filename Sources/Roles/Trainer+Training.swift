@@ -8,7 +8,7 @@ import AssayProtocol
 /// begins before that is known and takes it for granted; the commitment waits until it is known. If it was wrong the window is trained again.
 extension Trainer {
     mutating func train(_ head: LedgerHead, _ now: Instant) {
-        for view in head.views where !view.settled && (windows == 0 || view.window.rawValue < windows) {
+        for view in head.views where !view.settled && isOfTheRun(view.window) {
             if let mine = view.contribution(of: me) {
                 // Committed, but the result was lost in a crash: the reveal needs it, and so does the next window.
                 guard mine.state == .committed, mine.reveal == nil, work[view.window] == nil, !view[.reveal].closed else { continue }

@@ -130,7 +130,7 @@ public struct Trainer: Sendable {
         for view in head.views where !view.settled {
             if let mine = view.contribution(of: me) {
                 follow(view, mine, now)
-            } else if view[.commit].closed {
+            } else if view[.commit].closed, isOfTheRun(view.window) {
                 note(.missed(view.window), view.window)
                 if training?.window == view.window { stopTraining() }
             }
@@ -142,6 +142,9 @@ public struct Trainer: Sendable {
         if let retryTraining, retryTraining > now { wake(at: retryTraining, now) }
         if jobs.values.contains(where: { if case .waiting = $0 { true } else { false } }) { wake(at: now.advanced(by: Trainer.retryMilliseconds), now) }
     }
+
+    /// Views reach past a run's last window, since its θ are still made.
+    func isOfTheRun(_ window: Window) -> Bool { windows == 0 || window.rawValue < windows }
 
     private mutating func forget(below window: Window) {
         work = work.filter { $0.key >= window.lowered(by: 1) }

@@ -5,7 +5,7 @@ import AssayRoles
 
 /// The life of windows written down as plainly as it can be: no stakes, fees, ratings or state tree, one vote a validator.
 /// The roles' machines are tried on it without the ledger, and it refuses duties that are out of phase or come twice.
-struct PaperLedger {
+struct PaperLedger: Sendable {
     let genesis: Genesis
     let windowLimit: UInt64 = 20_000
     let lastWindow: UInt64
@@ -17,6 +17,8 @@ struct PaperLedger {
     /// Trainers whose replay was found different.
     private(set) var slashed: [Address] = []
     private(set) var decided: [(Digest, [UInt8]?)] = []
+    var executed: Set<Digest> = []
+    var chain = Digest.zero
     private var done: Set<UInt64> = []
     private var preimages: [Window: [(AuthorityIndex, Digest)]] = [:]
     private var values: [Duty: [Address: [UInt8]]] = [:]

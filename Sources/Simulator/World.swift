@@ -1,0 +1,308 @@
+import AssayConsensus
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import AssayRoles
+
+/// A ledger that a world can be played on.
+public protocol WorldLedger: Executor {
+    /// What the roles see after the last commit.
+    var worldHead: LedgerHead { get }
+    /// Identities that lost stake, in order, and what else must never be.
+    var slashedIdentities: [Address] { get }
+    var brokenInvariants: [String] { get }
+}
+
+/// The whole of Assay in one thread and by one seed: authorities that order, ledgers that execute, scorers and trainers that work, over
+/// a network and disks that fail. Training is answered by a table; everything else is the machines that run in the world.
+public struct World<Ledger: WorldLedger>: Sendable {
+    typealias Machine = Authority<Ledger>
+    enum Event: Sendable {
+        case message(AuthorityMessage, from: Int, to: Int)
+        case connected(Int, to: Int)
+        case duty([UInt8], to: Int)
+        case wakeAuthority(Int, life: Int)
+        case passScorer(Int, life: Int)
+        case passTrainer(Int, life: Int)
+        case poll(Int, life: Int)
+        case crash, restart(Int), crashTrainer, restartTrainer(Int), cut, heal
+    }
+    /// What survives a crash.
+    struct Disk: Sendable {
+        var blocks: [SignedBlock] = []
+        var commits: [OrderedCommit] = []
+        var votes: [CommitVote] = []
+    }
+    struct Node: Sendable {
+        var authority: Machine?
+        var scorer: ScorerShell?
+        var disk = Disk()
+        var life = 0
+        /// Written with the next thing that must be durable.
+        var pending: [SignedBlock] = []
+        var wakesAt: Instant?
+        var passesAt: Instant?
+    }
+
+    public struct Options: Sendable {
+        public var faults = WorldFaults.none
+        public var behaviours: [Int: WorldCompute.Behaviour] = [:]
+        public var habits: [Int: Trainer.Habit] = [:]
+        public var liars: Set<Int> = []
+        public var durations = WorldDurations()
+        /// Owners' transactions that must be executed before the roles can work, in order.
+        public var first: [[UInt8]] = []
+        public init() {}
+    }
+
+    public let world: WorldGenesis
+    public let options: Options
+    let makeLedger: @Sendable (Genesis) -> Ledger
+    let verifier: BlockVerifier
+    var nodes: [Node] = []
+    var trainers: [TrainerShell?] = []
+    var trainerLives: [Int]
+    var trainerPassesAt: [Instant?]
+    var queue = EventQueue<Event>()
+    var chance: SeededGenerator
+    var cutOff: Int?
+    public private(set) var now: Instant
+    public internal(set) var trace: UInt64 = 0xCBF2_9CE4_8422_2325
+    public internal(set) var checks = WorldChecks()
+
+    public init(_ world: WorldGenesis, seed: UInt64, options: Options, ledger: @escaping @Sendable (Genesis) -> Ledger) {
+        (self.world, self.options, makeLedger) = (world, options, ledger)
+        chance = SeededGenerator(seed: seed)
+        now = world.genesis.time
+        trainerLives = Array(repeating: 0, count: world.trainers.count)
+        trainerPassesAt = Array(repeating: nil, count: world.trainers.count)
+        guard let committee = try? world.genesis.committee() else { preconditionFailure("a world's genesis has a committee") }
+        verifier = BlockVerifier(committee: committee, genesis: world.genesis.digest)
+        nodes = world.validators.map { _ in Node() }
+        trainers = world.trainers.map { _ in nil }
+        for index in nodes.indices { start(index) }
+        for index in trainers.indices { startTrainer(index) }
+        for raw in options.first { for index in nodes.indices { queue.add(.duty(raw, to: index), at: now.advanced(by: 1)) } }
+        let faults = options.faults
+        if faults.crashEvery > 0 { queue.add(.crash, at: now.advanced(by: faults.crashEvery)) }
+        if faults.trainerCrashEvery > 0 { queue.add(.crashTrainer, at: now.advanced(by: faults.trainerCrashEvery)) }
+        if faults.cutEvery > 0 { queue.add(.cut, at: now.advanced(by: faults.cutEvery)) }
+    }
+
+    public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
+    public var isOver: Bool { ledgers.count == nodes.count && ledgers.allSatisfy { $0.worldHead.status.over } }
+    private var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
+
+    /// Plays until the run is over everywhere, or virtual time is up: then liveness is broken.
+    public mutating func run(limitMilliseconds: UInt64) {
+        let end = world.genesis.time.advanced(by: limitMilliseconds)
+        while let time = queue.nextTime, time <= end, !isOver, let (time, event) = queue.next() {
+            now = max(now, time)
+            happen(event)
+        }
+        if !isOver { checks.violate("liveness", "the run is not over after \(limitMilliseconds) ms: windows settled \(ledgers.map { $0.worldHead.status.settled }) opened \(ledgers.map { $0.worldHead.status.opened?.description ?? "none" })") }
+        for node in nodes { checks.events(node.scorer) }
+        for trainer in trainers { checks.events(trainer) }
+        checks.finish(nodes.map { $0.disk.votes }, ledgers: ledgers, honest: honestIdentities)
+    }
+
+    private var honestIdentities: Set<Address> {
+        Set(world.validators.indices.filter { !options.liars.contains($0) }.map { world.validators[$0].owner.address }
+            + world.trainers.indices.filter { options.behaviours[$0] ?? .honest == .honest }.map { world.trainers[$0].owner.address })
+    }
+
+    private mutating func happen(_ event: Event) {
+        switch event {
+        case .message(let message, let from, let to):
+            guard nodes[to].authority != nil else { return }
+            record(1, to)
+            perform(nodes[to].authority!.handle(.received(message, from: AuthorityIndex(from)), now: now), of: to)
+        case .connected(let peer, let to):
+            guard nodes[to].authority != nil else { return }
+            perform(nodes[to].authority!.handle(.connected(AuthorityIndex(peer)), now: now), of: to)
+        case .duty(let raw, let to):
+            guard nodes[to].authority != nil else { return }
+            let (admission, effects) = nodes[to].authority!.submit(raw, now: now)
+            if case .refused(let reason) = admission { checks.count("refused: \(reason.prefix(40))") }
+            record(2, to)
+            perform(effects, of: to)
+        case .wakeAuthority(let index, let life):
+            guard nodes[index].life == life, nodes[index].authority != nil else { return }
+            if let at = nodes[index].wakesAt, at <= now { nodes[index].wakesAt = nil }
+            perform(nodes[index].authority!.handle(.woke, now: now), of: index)
+        case .passScorer(let index, let life):
+            guard nodes[index].life == life, nodes[index].scorer != nil else { return }
+            nodes[index].passesAt = nil
+            submit(nodes[index].scorer!.pass(until: now), by: index)
+        case .passTrainer(let index, let life):
+            guard trainerLives[index] == life, trainers[index] != nil else { return }
+            trainerPassesAt[index] = nil
+            send(trainers[index]!.pass(until: now), fromTrainer: index)
+        case .poll(let index, let life):
+            guard trainerLives[index] == life, trainers[index] != nil else { return }
+            queue.add(.poll(index, life: life), at: now.advanced(by: 200))
+            let alive = nodes.indices.filter { nodes[$0].authority != nil && cutOff != $0 }
+            guard !alive.isEmpty, let ledger = nodes[alive[(index + Int(now.rawValue / 1_000 % 7)) % alive.count]].authority?.executor else { return }
+            send(trainers[index]!.see(ledger.worldHead, now: now), fromTrainer: index)
+        case .crash:
+            if now < faultsEnd {
+                queue.add(.crash, at: now.advanced(by: options.faults.crashEvery))
+                let index = Int(chance.below(UInt64(nodes.count)))
+                if nodes.allSatisfy({ $0.authority != nil }), cutOff == nil { crash(index) }
+            }
+        case .restart(let index): start(index)
+        case .crashTrainer:
+            if now < faultsEnd {
+                queue.add(.crashTrainer, at: now.advanced(by: options.faults.trainerCrashEvery))
+                let index = Int(chance.below(UInt64(trainers.count)))
+                guard trainers[index] != nil else { return }
+                checks.events(trainers[index])
+                trainers[index] = nil
+                trainerLives[index] += 1
+                trainerPassesAt[index] = nil
+                checks.count("trainer crashed")
+                queue.add(.restartTrainer(index), at: now.advanced(by: options.faults.trainerCrashFor))
+            }
+        case .restartTrainer(let index): startTrainer(index)
+        case .cut:
+            if now < faultsEnd {
+                queue.add(.cut, at: now.advanced(by: options.faults.cutEvery + options.faults.cutFor))
+                guard nodes.allSatisfy({ $0.authority != nil }) else { return }
+                cutOff = Int(chance.below(UInt64(nodes.count)))
+                checks.count("cut off")
+                queue.add(.heal, at: now.advanced(by: options.faults.cutFor))
+            }
+        case .heal:
+            guard let index = cutOff else { return }
+            cutOff = nil
+            connect(index)
+        }
+    }
+
+    // MARK: life and death
+
+    private mutating func start(_ index: Int) {
+        let disk = nodes[index].disk
+        var ledger = makeLedger(world.genesis)
+        // The ledger is a function of the commits: executed again they must give the roots that were voted for.
+        for (commit, vote) in zip(disk.commits, disk.votes) where ledger.execute(commit).vote != vote {
+            checks.violate("replay", "validator \(index) executes commit \(commit.commit.index) otherwise after its restart")
+        }
+        nodes[index].life += 1
+        nodes[index].pending = []
+        (nodes[index].wakesAt, nodes[index].passesAt) = (nil, nil)
+        var parameters = Machine.Parameters()
+        parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
+        nodes[index].authority = Machine(
+            index: AuthorityIndex(index), verifier: verifier, key: world.consensusKeys[index], start: world.genesis.time, schedule: .shuffled(seed: verifier.genesis),
+            parameters: parameters, executor: ledger, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.votes.last), now: now)
+        nodes[index].scorer = ScorerShell(
+            machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
+            compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : .honest, innerSteps: world.genesis.training.innerSteps), durations: options.durations)
+        perform(nodes[index].authority!.handle(.started, now: now), of: index)
+        look(index)
+        connect(index)
+    }
+
+    private mutating func connect(_ index: Int) {
+        for peer in nodes.indices where peer != index && nodes[peer].authority != nil {
+            queue.add(.connected(index, to: peer), at: now.advanced(by: options.faults.delay))
+            queue.add(.connected(peer, to: index), at: now.advanced(by: options.faults.delay))
+        }
+    }
+
+    private mutating func crash(_ index: Int) {
+        checks.events(nodes[index].scorer)
+        checks.count("validator crashed")
+        nodes[index].authority = nil
+        nodes[index].scorer = nil
+        nodes[index].life += 1
+        queue.add(.restart(index), at: now.advanced(by: options.faults.crashFor))
+    }
+
+    private mutating func startTrainer(_ index: Int) {
+        trainers[index] = TrainerShell(
+            machine: Trainer(identity: world.trainers[index].identity, genesis: world.genesis, habit: options.habits[index] ?? .honest),
+            compute: WorldCompute(behaviour: options.behaviours[index] ?? .honest, innerSteps: world.genesis.training.innerSteps), durations: options.durations)
+        queue.add(.poll(index, life: trainerLives[index]), at: now.advanced(by: 1 + UInt64(index) * 7))
+    }
+
+    // MARK: effects
+
+    private mutating func perform(_ effects: [Machine.Effect], of index: Int) {
+        var saw = false
+        for effect in effects {
+            switch effect {
+            case .keep(let blocks): nodes[index].pending += blocks
+            case .persist(let block):
+                nodes[index].disk.blocks += nodes[index].pending + [block]
+                nodes[index].pending = []
+            case .executed(let commit, let vote, _):
+                nodes[index].disk.blocks += nodes[index].pending
+                nodes[index].pending = []
+                nodes[index].disk.commits.append(commit)
+                nodes[index].disk.votes.append(vote)
+                saw = true
+            case .send(let message, let peer): send(message, from: index, to: peer.index)
+            case .broadcast(let message): for peer in nodes.indices where peer != index { send(message, from: index, to: peer) }
+            case .load(let references, let peer):
+                let wanted = Set(references), genesis = verifier.genesis
+                let found = nodes[index].disk.blocks.filter { wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: genesis))) }
+                perform(nodes[index].authority!.handle(.loaded(found, for: peer), now: now), of: index)
+            case .loadRounds(let from, let to, let peer):
+                let found = nodes[index].disk.blocks.filter { $0.block.round >= from && $0.block.round <= to }
+                    .sorted { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }.prefix(Limits.fetchBlocks)
+                perform(nodes[index].authority!.handle(.loaded(Array(found), for: peer), now: now), of: index)
+            case .wake(let time):
+                if let at = nodes[index].wakesAt, at > now, at <= time { continue }
+                nodes[index].wakesAt = time
+                queue.add(.wakeAuthority(index, life: nodes[index].life), at: max(time, now.next))
+            case .note(let event): checks.note(event)
+            }
+        }
+        if saw { look(index) }
+    }
+
+    /// The scorer sees the ledger after the last of some commits.
+    private mutating func look(_ index: Int) {
+        guard let ledger = nodes[index].authority?.executor, nodes[index].scorer != nil else { return }
+        checks.look(ledger.worldHead, broken: ledger.brokenInvariants)
+        submit(nodes[index].scorer!.see(ledger.worldHead, now: now), by: index)
+    }
+
+    private mutating func submit(_ transactions: [[UInt8]], by index: Int) {
+        for raw in transactions { queue.add(.duty(raw, to: index), at: now) }
+        guard let next = nodes[index].scorer?.nextTime else { return }
+        if let at = nodes[index].passesAt, at > now, at <= next { return }
+        nodes[index].passesAt = max(next, now.next)
+        queue.add(.passScorer(index, life: nodes[index].life), at: max(next, now.next))
+    }
+
+    /// A trainer's duties go to f + 1 validators.
+    private mutating func send(_ transactions: [[UInt8]], fromTrainer index: Int) {
+        for raw in transactions {
+            for hop in 0...((nodes.count - 1) / 3) {
+                let to = (index + hop + Int(now.rawValue / 2_000 % 5)) % nodes.count
+                if cutOff != to { queue.add(.duty(raw, to: to), at: now.advanced(by: way())) }
+            }
+        }
+        guard let next = trainers[index]?.nextTime else { return }
+        if let at = trainerPassesAt[index], at > now, at <= next { return }
+        trainerPassesAt[index] = max(next, now.next)
+        queue.add(.passTrainer(index, life: trainerLives[index]), at: max(next, now.next))
+    }
+
+    private mutating func send(_ message: AuthorityMessage, from: Int, to: Int) {
+        guard cutOff != from, cutOff != to else { return }
+        let failing = now < faultsEnd
+        if failing, chance.below(1_000) < options.faults.lostPerMille { return checks.count("lost") }
+        queue.add(.message(message, from: from, to: to), at: now.advanced(by: way()))
+        if failing, chance.below(1_000) < options.faults.doubledPerMille { queue.add(.message(message, from: from, to: to), at: now.advanced(by: way() * 3)) }
+    }
+    private mutating func way() -> UInt64 { options.faults.delay + chance.below(options.faults.jitter + 1) }
+
+    /// FNV-1a over what happened: equal for two runs of one seed.
+    private mutating func record(_ kind: UInt64, _ index: Int) {
+        for value in [now.rawValue, kind, UInt64(index)] { trace = (trace ^ value) &* 0x100_0000_01B3 }
+    }
+}

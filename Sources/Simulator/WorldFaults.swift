@@ -1,0 +1,38 @@
+import AssayPrimitives
+
+/// What goes wrong in a simulated world. Each seed leaves some faults out and turns others far up.
+public struct WorldFaults: Hashable, Sendable {
+    /// Milliseconds of a message's way: at least, and at most so much more.
+    public var delay: UInt64 = 10
+    public var jitter: UInt64 = 30
+    /// Of a thousand messages between validators.
+    public var lostPerMille: UInt64 = 0
+    public var doubledPerMille: UInt64 = 0
+    /// Milliseconds between two crashes of a validator, and how long it is away; 0 for none. Never more than one is away.
+    public var crashEvery: UInt64 = 0
+    public var crashFor: UInt64 = 0
+    /// The same for trainers.
+    public var trainerCrashEvery: UInt64 = 0
+    public var trainerCrashFor: UInt64 = 0
+    /// The same for one validator cut off from the others, its trainers' duties and all.
+    public var cutEvery: UInt64 = 0
+    public var cutFor: UInt64 = 0
+    /// After this much virtual time nothing more goes wrong, so that liveness can be asked for.
+    public var until: UInt64 = 60_000
+
+    public init() {}
+    public static let none = WorldFaults()
+
+    public static func swarm(seed: UInt64) -> WorldFaults {
+        var chance = SeededGenerator(seed: seed, stream: 0xFA17)
+        var faults = WorldFaults()
+        faults.delay = 2 + chance.below(40)
+        faults.jitter = chance.chance(1, in: 3) ? chance.below(400) : chance.below(40)
+        if chance.chance(1, in: 2) { faults.lostPerMille = chance.below(80) }
+        if chance.chance(1, in: 2) { faults.doubledPerMille = chance.below(100) }
+        if chance.chance(1, in: 2) { (faults.crashEvery, faults.crashFor) = (6_000 + chance.below(20_000), 500 + chance.below(8_000)) }
+        if chance.chance(1, in: 2) { (faults.trainerCrashEvery, faults.trainerCrashFor) = (4_000 + chance.below(20_000), 100 + chance.below(10_000)) }
+        if chance.chance(1, in: 2) { (faults.cutEvery, faults.cutFor) = (8_000 + chance.below(20_000), 500 + chance.below(6_000)) }
+        return faults
+    }
+}
