@@ -47,21 +47,20 @@ public struct StepResult: Hashable, Sendable {
 }
 
 /// Inner steps: a batch's gradient, clipped, then AdamW.
-public struct InnerLoop: @unchecked Sendable {
+public struct InnerLoop: Hashable, Sendable {
     public let rules: OptimizerRules
     public let table: ParameterTable
-    private let gradient: FloatBuffer
 
     public init(shape: ModelShape, rules: OptimizerRules) {
         self.rules = rules
         table = ParameterTable(shape)
-        gradient = FloatBuffer(count: table.count)
     }
 
     public func step(_ state: inout InnerState, batch: Batch, model: Model) -> StepResult {
+        let gradient = model.gradient
         let loss = model.lossAndGradient(state.parameters, batch, into: gradient)
         return model.kernels.job {
-            let norm = norm(model.kernels)
+            let norm = norm(gradient, model.kernels)
             defer { state.step += 1 }
             guard loss.isFinite, Float(norm).isFinite else { return StepResult(loss: loss, gradientNorm: Float(norm), skipped: true) }
             state.stepsSinceReset += 1
@@ -69,17 +68,17 @@ public struct InnerLoop: @unchecked Sendable {
             state.beta2Power *= rules.beta2
             // Compare first, divide only if above; in Double, rounded once.
             let scale: Float = norm > Double(rules.clip) ? Float(Double(rules.clip) / norm) : 1
-            update(state, scale, model.kernels)
+            update(state, gradient, scale, model.kernels)
             return StepResult(loss: loss, gradientNorm: Float(norm), skipped: false)
         }
     }
 
     /// Sums of squares by chunk and tensor, added in table order.
-    private func norm(_ kernels: Kernels) -> Double {
+    private func norm(_ gradient: FloatBuffer, _ kernels: Kernels) -> Double {
         table.entries.reduce(0.0) { $0 + kernels.sumSquares($1.count, gradient.pointer + $1.offset) }.squareRoot()
     }
 
-    private func update(_ state: InnerState, _ scale: Float, _ kernels: Kernels) {
+    private func update(_ state: InnerState, _ gradient: FloatBuffer, _ scale: Float, _ kernels: Kernels) {
         for entry in table.entries {
             let scalars = rules.scalars(
                 step: state.step, beta1Power: state.beta1Power, beta2Power: state.beta2Power, gradientScale: scale, decays: entry.decays)

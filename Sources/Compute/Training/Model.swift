@@ -29,7 +29,9 @@ public final class Model: @unchecked Sendable {
 
     let layers: [LayerActivations]
     let embedded, finalNorm, finalMean, finalRstd, logits, losses: FloatBuffer
-    let dx, dnarrow, dqkv, dwide, dup, work: FloatBuffer
+    /// What only training needs; a model that judges never makes them.
+    lazy var backwardBuffers = BackwardBuffers(shape, rows: rows)
+    lazy var gradient = FloatBuffer(count: table.count)
 
     public init(shape: ModelShape, rows: Int, threads: Int = 1, path: KernelPath = .current) {
         precondition(rows > 0, "a model for \(rows) sequences")
@@ -42,8 +44,6 @@ public final class Model: @unchecked Sendable {
         layers = (0..<shape.layers).map { _ in LayerActivations(shape, rows: rows) }
         (embedded, finalNorm, finalMean, finalRstd) = (floats(shape.width), floats(shape.width), floats(1), floats(1))
         (logits, losses) = (floats(shape.vocabulary), floats(1))
-        (dx, dnarrow, dqkv, dwide, dup) = (floats(shape.width), floats(shape.width), floats(3 * shape.width), floats(4 * shape.width), floats(4 * shape.width))
-        work = floats(shape.heads * shape.context)
     }
 
     /// The mean cross-entropy in nats per token, and its gradient by every parameter.

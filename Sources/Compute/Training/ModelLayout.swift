@@ -54,3 +54,16 @@ struct LayerActivations {
         (mean1, rstd1, mean2, rstd2, output) = (floats(1), floats(1), floats(1), floats(1), floats(width))
     }
 }
+
+/// Gradients of activations on their way back: one set serves all layers.
+struct BackwardBuffers {
+    /// Of the residual stream; of what a norm or attention gave; of queries, keys and values; after GELU; before it; of attention's scores.
+    let dx, dnarrow, dqkv, dwide, dup, work: FloatBuffer
+
+    init(_ shape: ModelShape, rows: Int) {
+        let tokens = rows * shape.context, width = shape.width
+        func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: tokens * columns) }
+        (dx, dnarrow, dqkv, dwide, dup) = (floats(width), floats(width), floats(3 * width), floats(4 * width), floats(4 * width))
+        work = floats(shape.heads * shape.context)
+    }
+}
