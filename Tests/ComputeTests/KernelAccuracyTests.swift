@@ -20,9 +20,9 @@ import Testing
         #expect(worst(-87...88.5, Foundation.exp) { $0.exp($1, $2.pointer, into: $3.pointer) } < 1)
         #expect(worst(-1...1, Foundation.exp) { $0.exp($1, $2.pointer, into: $3.pointer) } < 1)
     }
-    @Test func `log is within 0.81 units of the last place`() {
-        #expect(worst(0x1p-126...3e38, Foundation.log) { $0.log($1, $2.pointer, into: $3.pointer) } < 0.81)
-        #expect(worst(0.5...2, Foundation.log) { $0.log($1, $2.pointer, into: $3.pointer) } < 0.81)
+    @Test func `log is within 0.82 units of the last place`() {
+        #expect(worst(0x1p-126...3e38, Foundation.log) { $0.log($1, $2.pointer, into: $3.pointer) } < 0.82)
+        #expect(worst(0.5...2, Foundation.log) { $0.log($1, $2.pointer, into: $3.pointer) } < 0.82)
     }
     @Test func `tanh is within 1.33 units of the last place`() {
         #expect(worst(-10...10, Foundation.tanh) { $0.tanh($1, $2.pointer, into: $3.pointer) } < 1.33)
