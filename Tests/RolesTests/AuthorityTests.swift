@@ -1,0 +1,190 @@
+import AssayConsensus
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import AssayRoles
+import Testing
+
+/// A ledger that only chains what it is given.
+struct ChainingExecutor: Executor {
+    var digest = Digest.zero
+    var executed: Set<[UInt8]> = []
+    mutating func execute(_ commit: OrderedCommit) -> (vote: CommitVote, executed: [[UInt8]]) {
+        let fresh = commit.entries.map(\.transaction).filter { executed.insert($0).inserted }
+        digest = Digest.tagged("test") { encoder in
+            encoder.append(digest)
+            encoder.append(commit.digest)
+            for transaction in fresh { encoder.append(counted: transaction) }
+        }
+        return (CommitVote(index: commit.commit.index, commit: commit.digest, stateRoot: digest, logRoot: .zero), fresh)
+    }
+    func admission(of transaction: [UInt8]) -> Admission { transaction.isEmpty ? .refused("empty") : .paid(tip: 1) }
+    func isStale(_ transaction: [UInt8]) -> Bool { executed.contains(transaction) }
+}
+
+/// Authorities in one thread with a fixed delay between them, and disks that keep what they are given.
+struct Room {
+    typealias Machine = Authority<ChainingExecutor>
+    struct Disk {
+        var blocks: [SignedBlock] = []
+        var commits: [OrderedCommit] = []
+        var executor = ChainingExecutor()
+        var vote: CommitVote?
+    }
+    enum What { case message(AuthorityMessage, from: Int), wake, connected(Int) }
+    struct Due { var time: UInt64; var number: Int; var to: Int; var what: What }
+
+    let verifier: BlockVerifier
+    let keys: [KeyPair]
+    var machines: [Machine?] = []
+    var disks: [Disk]
+    var queue: [Due] = []
+    var now: UInt64 = 1_000
+    var number = 0
+    var delay: UInt64 = 20
+    var events: [AuthorityEvent] = []
+
+    init(count: Int) throws {
+        keys = (0..<count).map { KeyPair(seed: "authority \($0)") }
+        let members = keys.map { Committee.Member(owner: $0.address, consensusKey: $0.publicKey, networkKey: .zero, stake: Stake(1)) }
+        verifier = BlockVerifier(committee: try Committee(epoch: Epoch(0), members: members), genesis: Digest.sha256([1]))
+        disks = Array(repeating: Disk(), count: count)
+        machines = Array(repeating: nil, count: count)
+        for index in 0..<count { start(index) }
+    }
+
+    mutating func start(_ index: Int) {
+        let disk = disks[index]
+        machines[index] = Machine(
+            index: AuthorityIndex(index), verifier: verifier, key: keys[index], start: Instant(0), schedule: .shuffled(seed: verifier.genesis),
+            executor: disk.executor, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.vote), now: Instant(now))
+        perform(machines[index]!.handle(.started, now: Instant(now)), of: index)
+        for peer in machines.indices where peer != index && machines[peer] != nil {
+            send(.connected(index), to: peer, after: delay)
+            send(.connected(peer), to: index, after: delay)
+        }
+    }
+    mutating func crash(_ index: Int) {
+        machines[index] = nil
+        queue.removeAll { $0.to == index }
+    }
+    mutating func submit(_ raw: [UInt8], to index: Int) {
+        let result = machines[index]!.submit(raw, now: Instant(now))
+        perform(result.effects, of: index)
+    }
+    mutating func run(until end: UInt64) {
+        while let next = queue.indices.min(by: { (queue[$0].time, queue[$0].number) < (queue[$1].time, queue[$1].number) }), queue[next].time <= end {
+            let due = queue.remove(at: next)
+            now = max(now, due.time)
+            guard machines[due.to] != nil else { continue }
+            let input: Machine.Input = switch due.what {
+            case .message(let message, let from): .received(message, from: AuthorityIndex(from))
+            case .wake: .woke
+            case .connected(let peer): .connected(AuthorityIndex(peer))
+            }
+            perform(machines[due.to]!.handle(input, now: Instant(now)), of: due.to)
+        }
+        now = end
+    }
+    private mutating func send(_ what: What, to: Int, after: UInt64) {
+        number += 1
+        queue.append(Due(time: now + after, number: number, to: to, what: what))
+    }
+    private mutating func perform(_ effects: [Machine.Effect], of index: Int) {
+        for effect in effects {
+            switch effect {
+            case .keep(let blocks): disks[index].blocks += blocks
+            case .persist(let block): disks[index].blocks.append(block)
+            case .executed(let commit, let vote, _):
+                disks[index].commits.append(commit)
+                disks[index].vote = vote
+                disks[index].executor = machines[index]!.executor
+            case .send(let message, let peer): send(.message(message, from: index), to: peer.index, after: delay)
+            case .broadcast(let message): for peer in machines.indices where peer != index { send(.message(message, from: index), to: peer, after: delay) }
+            case .load(let references, let peer):
+                let wanted = Set(references)
+                let found = disks[index].blocks.filter { wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: verifier.genesis))) }
+                perform(machines[index]!.handle(.loaded(found, for: peer), now: Instant(now)), of: index)
+            case .loadRounds(let from, let to, let peer):
+                let found = disks[index].blocks.filter { $0.block.round >= from && $0.block.round <= to }.sorted { $0.block.round < $1.block.round }.prefix(Limits.fetchBlocks)
+                perform(machines[index]!.handle(.loaded(Array(found), for: peer), now: Instant(now)), of: index)
+            case .wake(let time): queue.append(Due(time: max(time.rawValue, now + 1), number: 0, to: index, what: .wake))
+            case .note(let event): events.append(event)
+            }
+        }
+    }
+
+    /// All chains are prefixes of the longest.
+    func chainsAgree() -> Bool {
+        let longest = disks.map(\.commits).max { $0.count < $1.count } ?? []
+        return disks.allSatisfy { disk in zip(disk.commits, longest).allSatisfy { $0.digest == $1.digest } }
+    }
+}
+
+struct AuthorityTests {
+    @Test func `four authorities commit every leader, with transactions, in one chain`() throws {
+        var room = try Room(count: 4)
+        room.submit([1, 2, 3], to: 2)
+        room.run(until: 1_400)
+        #expect(room.disks.allSatisfy { $0.executor.executed.contains([1, 2, 3]) })
+        room.run(until: 20_000)
+        #expect(room.chainsAgree())
+        #expect(room.disks.map(\.commits.count).min()! >= 30)
+        #expect(!room.events.contains { if case .leaderSkipped = $0 { true } else { false } })
+        #expect(Set(room.machines.map { $0!.executor.digest }).count <= 2)
+    }
+
+    @Test func `without one of four the others go on, and it catches up after its restart`() throws {
+        var room = try Room(count: 4)
+        room.run(until: 5_000)
+        room.crash(3)
+        for second in 6..<90 {
+            room.submit([UInt8(second)], to: second % 3)
+            room.run(until: UInt64(second) * 1_000)
+        }
+        let before = room.disks[0].commits.count
+        #expect(before > 80)
+        #expect(room.disks[0].executor.executed.count == 84)
+        room.start(3)
+        room.run(until: 110_000)
+        #expect(room.chainsAgree())
+        #expect(room.disks[3].commits.count > before)
+        #expect(room.disks[3].executor.executed.count == 84)
+        #expect(room.machines.allSatisfy { !$0!.isHalted })
+        // It proposes again, and the others commit what it proposes.
+        room.submit([200], to: 3)
+        room.run(until: 115_000)
+        #expect(room.disks[0].executor.executed.contains([200]))
+    }
+
+    @Test func `after a restart of all, the chain goes on where it was`() throws {
+        var room = try Room(count: 4)
+        room.run(until: 8_000)
+        let before = room.disks.map(\.commits.count).max()!
+        for index in 0..<4 { room.crash(index) }
+        for index in 0..<4 { room.start(index) }
+        room.run(until: 16_000)
+        #expect(room.chainsAgree())
+        #expect(room.disks.map(\.commits.count).min()! > before)
+        #expect(!room.events.contains { if case .equivocated = $0 { true } else { false } })
+    }
+
+    @Test func `messages survive their encoding, and mutated ones never trap`() throws {
+        var room = try Room(count: 4)
+        room.run(until: 2_000)
+        let blocks = Array(room.disks[0].blocks.prefix(5))
+        let messages: [AuthorityMessage] = [.block(blocks[0]), .advance(Round(9)), .fetch(blocks[4].block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(blocks)]
+        var generator = SeededGenerator(seed: 4)
+        for message in messages {
+            #expect(try AuthorityMessage(canonicalBytes: message.canonicalBytes) == message)
+            for _ in 0..<500 {
+                var bytes = message.canonicalBytes
+                for _ in 0...generator.below(4) { bytes[Int(generator.below(UInt64(bytes.count)))] = UInt8(truncatingIfNeeded: generator.next()) }
+                guard let mutated = try? AuthorityMessage(canonicalBytes: Array(bytes.prefix(Int(generator.below(UInt64(bytes.count) + 1))))) else { continue }
+                _ = room.machines[1]!.handle(.received(mutated, from: AuthorityIndex(0)), now: Instant(3_000))
+            }
+        }
+        room.run(until: 6_000)
+        #expect(room.chainsAgree())
+    }
+}
