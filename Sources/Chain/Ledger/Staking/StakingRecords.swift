@@ -1,0 +1,79 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+
+/// Tokens on their way out: slashable until they are withdrawn.
+public struct Unbonding: Hashable, Sendable, CanonicalCodable {
+    public var amount: U256
+    public var available: Instant
+    init(amount: U256, available: Instant) { (self.amount, self.available) = (amount, available) }
+    public func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(amount)
+        encoder.append(available)
+    }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        amount = try decoder.u256()
+        available = try decoder.value()
+    }
+}
+
+/// A staked identity: its owner's account, the node key that works for it, and its stake.
+public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
+    public enum Role: UInt8, Sendable { case validator = 1, trainer = 2 }
+    public var role: Role
+    public var owner: Address
+    public var nodeKey: Address
+    public var name: String
+    public var endpoint: String
+    /// Wei, without what is unbonding.
+    public var stake: U256
+    public var unbonding: [Unbonding]
+    /// Validators only.
+    public var beaconTip: Digest
+
+    static let unbondingEntries = 7
+
+    public init(role: Role, owner: Address, nodeKey: Address, name: String, endpoint: String, stake: U256, beaconTip: Digest = .zero) {
+        (self.role, self.owner, self.nodeKey, self.name, self.endpoint, self.stake, self.beaconTip) = (role, owner, nodeKey, name, endpoint, stake, beaconTip)
+        unbonding = []
+    }
+    public func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(role.rawValue)
+        encoder.append(owner)
+        encoder.append(nodeKey)
+        encoder.append(name)
+        encoder.append(endpoint)
+        encoder.append(stake)
+        encoder.append(unbonding)
+        encoder.append(beaconTip)
+    }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        let code = try decoder.uint8()
+        guard let role = Role(rawValue: code) else { throw .invalidValue(field: "role", value: UInt64(code)) }
+        self.role = role
+        owner = try decoder.value()
+        nodeKey = try decoder.value()
+        name = try decoder.text(limit: Limits.nameBytes)
+        endpoint = try decoder.text(limit: Limits.endpointBytes)
+        stake = try decoder.u256()
+        unbonding = try decoder.array(limit: StakerRecord.unbondingEntries)
+        beaconTip = try decoder.value()
+    }
+}
+
+/// Whose a node key is, for ever.
+struct IdentityRecord: Hashable, Sendable, CanonicalCodable {
+    var owner: Address
+    init(owner: Address) { self.owner = owner }
+    func encode(into encoder: inout CanonicalEncoder) { encoder.append(owner) }
+    init(from decoder: inout CanonicalDecoder) throws(DecodingError) { owner = try decoder.value() }
+}
+
+/// Addresses in the order in which they came.
+struct AddressList: Hashable, Sendable, CanonicalCodable {
+    var addresses: [Address] = []
+    static let limit = 100_000
+    init() {}
+    func encode(into encoder: inout CanonicalEncoder) { encoder.append(addresses) }
+    init(from decoder: inout CanonicalDecoder) throws(DecodingError) { addresses = try decoder.array(limit: AddressList.limit) }
+}
