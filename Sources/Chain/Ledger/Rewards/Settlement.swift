@@ -73,12 +73,14 @@ enum Settlement {
         duties.append(record.parameterVotes.contains { $0.validator == validator && $0.outer.view == outer })
         let scored = record.scoreDraws.filter { $0.scorers.contains(validator) }
         if !scored.isEmpty {
-            let lines = record.reports.first { $0.validator == validator && $0.kind == .score && $0.index == 0 }?.lines(of: ScoreLine.self) ?? []
+            let report = record.reports.first { $0.validator == validator && $0.kind == .score && $0.index == 0 }
+            let lines: [ScoreLine] = report.flatMap { $0.lines() } ?? []
             for draw in scored { duties.append(lines.contains { $0.trainer == draw.trainer && (draw.fact == nil || $0.fact == draw.fact) }) }
         }
         let replayed = record.replays.filter { $0.replayers.contains(validator) }
         if !replayed.isEmpty {
-            let lines = record.reports.first { $0.validator == validator && $0.kind == .replay }?.lines(of: ReplayLine.self) ?? []
+            let report = record.reports.first { $0.validator == validator && $0.kind == .replay }
+            let lines: [ReplayLine] = report.flatMap { $0.lines() } ?? []
             for replay in replayed { duties.append(lines.contains { $0.trainer == replay.draw.trainer && (replay.fact == nil || $0.fact == replay.fact) }) }
         }
         return duties

@@ -88,7 +88,7 @@ struct FixedPoint: Hashable, Comparable, Sendable {
     /// a·b ÷ c toward −∞, through a 256-bit product; the largest value where there is none.
     private static func scaled(_ a: Int128, _ b: Int128, _ c: Int128) -> FixedPoint {
         guard c != 0 else { return FixedPoint(raw: .max) }
-        let negative = (a < 0) != (b < 0) != (c < 0)
+        let negative = ((a < 0) != (b < 0)) != (c < 0)
         let product = U256(a.magnitude).multipliedFullWidth(by: U256(b.magnitude)).low
         guard let (quotient, remainder) = try? product.dividedBy(U256(c.magnitude)) else { return .zero }
         guard quotient.high == 0, quotient.low < UInt128(Int128.max) else { return FixedPoint(raw: negative ? .min : .max) }
