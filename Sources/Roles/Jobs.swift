@@ -59,6 +59,29 @@ public struct TrainedWindow: Hashable, Sendable {
     }
 }
 
+/// A trained window as its trainer keeps it on disk, so that a commitment can be opened after a crash without training again.
+public struct TrainedRecord: Hashable, Sendable, CanonicalCodable {
+    public let window: Window
+    public let opening: TrainingOpening
+    public let reveal: Reveal
+    public init(window: Window, opening: TrainingOpening, reveal: Reveal) {
+        (self.window, self.opening, self.reveal) = (window, opening, reveal)
+    }
+    public func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(window)
+        encoder.append(opening.parametersRoot)
+        encoder.append(opening.assignment)
+        encoder.append(optional: opening.ownPayload)
+        encoder.append(opening.residualIn)
+        encoder.append(reveal)
+    }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        window = try decoder.value()
+        opening = TrainingOpening(parametersRoot: try decoder.value(), assignment: try decoder.value(), ownPayload: try decoder.optional(), residualIn: try decoder.value())
+        reveal = try decoder.value()
+    }
+}
+
 /// Put a window's payload and trajectory on the validators. Asked for once everybody has committed.
 public struct StoreJob: Hashable, Sendable {
     public let window: Window

@@ -40,7 +40,7 @@ extension Trainer {
         note(.training(window), window)
     }
 
-    private mutating func commit(_ view: WindowView, _ done: Work, _ now: Instant) {
+    private mutating func commit(_ view: WindowView, _ done: TrainedRecord, _ now: Instant) {
         guard view[.commit].isOpen else { return }
         if habit == .late, view[.commit].limit.map({ head?.status.phaseClock ?? 0 < $0 }) ?? true { return }
         submit(Duty(.commit, view.window), now) { $0.commit(view.window, done.reveal) }

@@ -5,8 +5,8 @@ import AssayProtocol
 /// One trainer's way through the windows: train, commit, store, reveal once all have committed, serve what is drawn, and train the
 /// next window meanwhile.
 ///
-/// It sees the ledger as any client does, by views that may be late or skip a commit. What it owes follows from the view alone; its own
-/// results it asks for again after a restart, and the same job gives the same bits.
+/// It sees the ledger as any client does, by views that may be late or skip a commit. What it owes follows from the view alone. Its own
+/// results are persisted; one that is lost all the same is asked for again, and the same job gives the same bits.
 public struct Trainer: Sendable {
     /// What an adversary of the laboratory does otherwise at this level; the others differ in what they compute.
     public enum Habit: Hashable, Sendable { case honest, noReveal, late }
@@ -24,6 +24,8 @@ public struct Trainer: Sendable {
     }
 
     public enum Effect: Hashable, Sendable {
+        /// Durable before the next effect: what is committed to must be there after a crash. A record replaces an older one of its window.
+        case persist(TrainedRecord)
         case train(TrainJob)
         case store(StoreJob)
         case serve(ServeJob)
@@ -47,11 +49,6 @@ public struct Trainer: Sendable {
     }
 
     enum JobState: Hashable, Sendable { case running, waiting(until: Instant), done }
-    struct Work: Sendable {
-        let opening: TrainingOpening
-        let reveal: Reveal
-    }
-
     let builder: DutyBuilder
     let rules: TrainingRules
     /// Windows of the run; 0 for no end.
@@ -62,7 +59,7 @@ public struct Trainer: Sendable {
     var training: TrainJob?
     /// Training failed for want of a blob; not asked again before.
     var retryTraining: Instant?
-    var work: [Window: Work] = [:]
+    var work: [Window: TrainedRecord] = [:]
     /// The residual that the last judged window left.
     var judged: (window: Window, residual: Digest)?
     var jobs: [JobName: JobState] = [:]
@@ -77,9 +74,11 @@ public struct Trainer: Sendable {
     static let resendMilliseconds: UInt64 = 2_000
     static let retryMilliseconds: UInt64 = 1_000
 
-    public init(identity: Identity, genesis: Genesis, habit: Habit = .honest) {
+    /// - Parameter recovered: what was persisted before a restart. Nothing breaks without it; a window may be withdrawn then.
+    public init(identity: Identity, genesis: Genesis, habit: Habit = .honest, recovered: [TrainedRecord] = []) {
         (builder, rules, windows, self.habit) = (DutyBuilder(identity: identity, genesis: genesis), genesis.training, genesis.run.windows, habit)
         outbox = Outbox(resendMilliseconds: Trainer.resendMilliseconds)
+        for record in recovered { work[record.window] = record }
     }
 
     var me: Address { builder.identity.owner }
@@ -92,10 +91,12 @@ public struct Trainer: Sendable {
         case .trained(let window, let result):
             guard let job = training, job.window == window else { return [] }
             training = nil
-            work[window] = Work(opening: job.opening, reveal: Reveal(
+            let record = TrainedRecord(window: window, opening: job.opening, reveal: Reveal(
                 parametersRoot: job.opening.parametersRoot, payloadRoot: result.payloadRoot, trajectoryRoot: result.trajectoryRoot,
                 residualIn: job.opening.residualIn, residualOut: result.residualOut, steps: result.steps,
                 salt: GradientCommitment.salt(nodeKey: builder.identity.nodeKey, run: builder.run, window: window)))
+            work[window] = record
+            effects.append(.persist(record))
             note(.trained(window), window)
         case .stored(let window): jobs[JobName(.store, window, me)] = .done
         case .served(let window, let state, let residual):

@@ -61,6 +61,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
     let verifier: BlockVerifier
     var nodes: [Node] = []
     var trainers: [TrainerShell?] = []
+    var trainerDisks: [[TrainedRecord]]
     var trainerLives: [Int]
     var trainerPassesAt: [Instant?]
     var queue = EventQueue<Event>()
@@ -75,6 +76,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         chance = SeededGenerator(seed: seed)
         now = world.genesis.time
         trainerLives = Array(repeating: 0, count: world.trainers.count)
+        trainerDisks = Array(repeating: [], count: world.trainers.count)
         trainerPassesAt = Array(repeating: nil, count: world.trainers.count)
         guard let committee = try? world.genesis.committee() else { preconditionFailure("a world's genesis has a committee") }
         verifier = BlockVerifier(committee: committee, genesis: world.genesis.digest)
@@ -157,6 +159,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 let index = Int(chance.below(UInt64(trainers.count)))
                 guard trainers[index] != nil else { return }
                 checks.events(trainers[index])
+                // One in eight loses its disk too.
+                trainerDisks[index] = chance.chance(1, in: 8) ? [] : trainers[index]?.records ?? []
                 trainers[index] = nil
                 trainerLives[index] += 1
                 trainerPassesAt[index] = nil
@@ -222,8 +226,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
 
     private mutating func startTrainer(_ index: Int) {
         trainers[index] = TrainerShell(
-            machine: Trainer(identity: world.trainers[index].identity, genesis: world.genesis, habit: options.habits[index] ?? .honest),
-            compute: WorldCompute(behaviour: options.behaviours[index] ?? .honest, innerSteps: world.genesis.training.innerSteps), durations: options.durations)
+            machine: Trainer(identity: world.trainers[index].identity, genesis: world.genesis, habit: options.habits[index] ?? .honest, recovered: trainerDisks[index]),
+            records: trainerDisks[index], compute: WorldCompute(behaviour: options.behaviours[index] ?? .honest, innerSteps: world.genesis.training.innerSteps), durations: options.durations)
         queue.add(.poll(index, life: trainerLives[index]), at: now.advanced(by: 1 + UInt64(index) * 7))
     }
 

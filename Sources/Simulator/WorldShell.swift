@@ -78,12 +78,14 @@ public struct ScorerShell: Sendable {
 public struct TrainerShell: Sendable {
     public private(set) var machine: Trainer
     public private(set) var events: [Trainer.Event] = []
+    /// What a restart finds on the disk.
+    public private(set) var records: [TrainedRecord] = []
     private let compute: WorldCompute
     private let durations: WorldDurations
     private var agenda = WorldAgenda<Trainer.Input>()
 
-    public init(machine: Trainer, compute: WorldCompute, durations: WorldDurations) {
-        (self.machine, self.compute, self.durations) = (machine, compute, durations)
+    public init(machine: Trainer, records: [TrainedRecord] = [], compute: WorldCompute, durations: WorldDurations) {
+        (self.machine, self.records, self.compute, self.durations) = (machine, records, compute, durations)
     }
 
     public var nextTime: Instant? { agenda.nextTime }
@@ -98,6 +100,7 @@ public struct TrainerShell: Sendable {
         var submitted: [[UInt8]] = []
         for effect in machine.handle(input, now: now) {
             switch effect {
+            case .persist(let record): records = records.filter { $0.window != record.window } + [record]
             case .train(let job): answer(.trained(job.window, compute.train(job)), JobName(.train, job.window, job.trainer), now, durations.train)
             case .store(let job): answer(.stored(job.window), nil, now, durations.store)
             case .serve(let job):

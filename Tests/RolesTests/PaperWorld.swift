@@ -29,8 +29,8 @@ final class PaperWorld {
         ScorerShell(machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]),
                     owner: world.validators[index].owner.address, compute: WorldCompute(behaviour: behaviour, innerSteps: world.genesis.training.innerSteps), durations: durations)
     }
-    func trainer(_ index: Int, _ behaviour: WorldCompute.Behaviour = .honest, _ habit: Trainer.Habit = .honest) -> TrainerShell {
-        TrainerShell(machine: Trainer(identity: world.trainers[index].identity, genesis: world.genesis, habit: habit),
+    func trainer(_ index: Int, _ behaviour: WorldCompute.Behaviour = .honest, _ habit: Trainer.Habit = .honest, recovered: [TrainedRecord] = []) -> TrainerShell {
+        TrainerShell(machine: Trainer(identity: world.trainers[index].identity, genesis: world.genesis, habit: habit, recovered: recovered), records: recovered,
                      compute: WorldCompute(behaviour: behaviour, innerSteps: world.genesis.training.innerSteps), durations: durations)
     }
 

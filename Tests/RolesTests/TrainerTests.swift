@@ -71,6 +71,20 @@ struct TrainerTests {
         #expect(world.ledger.slashed == [])
     }
 
+    @Test(arguments: 0..<10)
+    func `what was trained before a crash is not trained again`(moment: UInt64) throws {
+        let world = PaperWorld(windows: 4)
+        #expect(world.run { $0.ledger.status.opened == Window(1) })
+        let now = world.now
+        #expect(world.run { $0.now.milliseconds(since: now) >= moment * 500 })
+        let records = try #require(world.trainers[2]?.records)
+        #expect(try records.map { try TrainedRecord(canonicalBytes: $0.canonicalBytes) } == records)
+        world.trainers[2] = world.trainer(2, recovered: records)
+        #expect(world.run())
+        #expect(world.states(of: 2).allSatisfy { $0 == .judged })
+        for record in records { #expect(world.trainers[2]?.events.contains(.training(record.window)) == false) }
+    }
+
     @Test func `a window whose predecessor was not judged is trained again without it`() {
         let world = PaperWorld(windows: 6)
         let owner = world.world.trainers[2].owner.address
