@@ -84,7 +84,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
         trainers = world.trainers.map { _ in nil }
         for index in nodes.indices { start(index) }
         for index in trainers.indices { startTrainer(index) }
-        for raw in options.first { for index in nodes.indices { queue.add(.duty(raw, to: index), at: now.advanced(by: 1)) } }
+        // Owners try again until theirs is executed; what is executed already is refused.
+        for attempt in 0..<10 as Range<UInt64> {
+            for raw in options.first { for index in nodes.indices { queue.add(.duty(raw, to: index), at: now.advanced(by: 1 + attempt * 3_000)) } }
+        }
         let faults = options.faults
         if faults.crashEvery > 0 { queue.add(.crash, at: now.advanced(by: faults.crashEvery)) }
         if faults.trainerCrashEvery > 0 { queue.add(.crashTrainer, at: now.advanced(by: faults.trainerCrashEvery)) }
@@ -125,7 +128,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         case .duty(let raw, let to):
             guard nodes[to].authority != nil else { return }
             let (admission, effects) = nodes[to].authority!.submit(raw, now: now)
-            if case .refused(let reason) = admission { checks.count("refused: \(reason.prefix(40))") }
+            if case .refused(let reason) = admission { checks.count("refused: \(reason.prefix { !$0.isNumber && $0 != "(" })") }
             record(2, to)
             perform(effects, of: to)
         case .wakeAuthority(let index, let life):

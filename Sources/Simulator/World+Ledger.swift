@@ -1,0 +1,65 @@
+import AssayCrypto
+import AssayLedger
+import AssayPrimitives
+import AssayProtocol
+import AssayRoles
+
+/// The real ledger in a simulated world.
+extension Ledger: WorldLedger {
+    public var worldHead: LedgerHead { LedgerHead(self) }
+
+    /// Everybody bonds a fixed amount in a world, so who has less was slashed.
+    public var slashedIdentities: [Address] {
+        let validators = genesis.validators.filter { (staker($0.owner)?.stake ?? 0) < $0.stake }.map(\.owner)
+        let trainers = runStatus.trainers.filter { (staker($0)?.stake ?? 0) < genesis.run.trainerMinimumStake }
+        return validators + trainers
+    }
+
+    /// Invariant supply.conserved: what all have, in whatever form, is what there was at first and what settled windows paid.
+    public var brokenInvariants: [String] {
+        let people = genesis.accounts.map(\.address)
+        let treasury = Address(number: 0x0AFF)
+        var total = balance(of: treasury)
+        func add(_ amount: U256) { total = (try? total.adding(amount)) ?? .max }
+        for person in people {
+            add(balance(of: person))
+            add(claimable(person))
+            add(pendingRewards(person))
+            if let record = staker(person) {
+                add(record.stake)
+                for entry in record.unbonding { add(entry.amount) }
+            }
+        }
+        var expected = genesis.accounts.reduce(U256.zero) { (try? $0.adding($1.balance)) ?? .max }
+        for validator in genesis.validators { expected = (try? expected.adding(validator.stake)) ?? .max }
+        expected = (try? genesis.run.emission.multiplied(by: U256(runStatus.settled.rawValue)).adding(expected)) ?? .max
+        return total == expected ? [] : ["supply.conserved: there are \(total) wei where \(expected) should be, after block \(head.number)"]
+    }
+}
+
+extension WorldGenesis {
+    /// The owners' transactions with which all trainers register and join, in order.
+    public var joining: [[UInt8]] {
+        let register = ABIFunction("registerTrainer(address,string,bytes)"), join = ABIFunction("joinRun(bytes32)")
+        return trainers.enumerated().flatMap { index, trainer in
+            let proof = NodeKeyProof.make(trainer.identity.nodeKey, owner: trainer.owner.address, genesis: genesis.digest)
+            return [
+                Transaction.dynamicFee(chainID: genesis.chainID, nonce: 0, maxFeePerGas: Ledger.baseFee, gasLimit: 400_000, to: ContractAddress.staking, value: genesis.run.trainerMinimumStake,
+                                       data: register.call(.address(trainer.identity.nodeKey.address), .string("trainer \(index)"), .bytes(proof)), by: trainer.owner).raw,
+                Transaction.dynamicFee(chainID: genesis.chainID, nonce: 1, maxFeePerGas: Ledger.baseFee, gasLimit: 400_000, to: ContractAddress.runs,
+                                       data: join.call(.bytes32(genesis.runID)), by: trainer.owner).raw,
+            ]
+        }
+    }
+}
+
+extension World where Ledger == AssayLedger.Ledger {
+    /// A world on the real ledger.
+    public init(_ world: WorldGenesis, seed: UInt64, options: Options) {
+        var options = options
+        options.first = world.joining
+        self.init(world, seed: seed, options: options) { genesis in
+            do { return try AssayLedger.Ledger(genesis: genesis) } catch { preconditionFailure("a world's genesis is a ledger's: \(error)") }
+        }
+    }
+}
