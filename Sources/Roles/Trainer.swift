@@ -9,7 +9,7 @@ import AssayProtocol
 /// results are persisted; one that is lost all the same is asked for again, and the same job gives the same bits.
 public struct Trainer: Sendable {
     /// What an adversary of the laboratory does otherwise at this level; the others differ in what they compute.
-    public enum Habit: Hashable, Sendable { case honest, noReveal, late }
+    public enum Habit: Hashable, Sendable { case honest, noReveal, late, withhold }
 
     public enum Input: Sendable {
         case viewed(LedgerHead)
@@ -62,6 +62,8 @@ public struct Trainer: Sendable {
     var work: [Window: TrainedRecord] = [:]
     /// The residual that the last judged window left.
     var judged: (window: Window, residual: Digest)?
+    /// After a replay that found nothing served, the residual starts anew: the last window that had been drawn when that was seen.
+    var residualLost: (by: Set<Window>, through: Window)?
     var jobs: [JobName: JobState] = [:]
     var served: [Window: (state: Digest, residual: Digest)] = [:]
     /// Each fact is noted once.
@@ -128,6 +130,7 @@ public struct Trainer: Sendable {
                 judged = (view.window, reveal.residualOut)
             }
         }
+        forgetUnservedResidual(head)
         for view in head.views where !view.settled {
             if let mine = view.contribution(of: me) {
                 follow(view, mine, now)

@@ -8,6 +8,15 @@ import AssayRoles
 extension Ledger: WorldLedger {
     public var worldHead: LedgerHead { LedgerHead(self) }
 
+    public static func eventNames(_ executed: ExecutedBlock) -> [String] {
+        executed.transactions.flatMap(\.logs).compactMap { log in log.topics.first.flatMap { names[$0] } }
+    }
+    private static let names: [Digest: String] = {
+        var names: [Digest: String] = [:]
+        for contract in interfaces { for event in contract.events { names[event.topic] = "\(contract.name).\(event.name)" } }
+        return names
+    }()
+
     /// Everybody bonds a fixed amount in a world, so who has less was slashed.
     public var slashedIdentities: [Address] {
         let validators = genesis.validators.filter { (staker($0.owner)?.stake ?? 0) < $0.stake }.map(\.owner)

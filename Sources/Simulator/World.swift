@@ -11,6 +11,8 @@ public protocol WorldLedger: Executor {
     /// Identities that lost stake, in order, and what else must never be.
     var slashedIdentities: [Address] { get }
     var brokenInvariants: [String] { get }
+    /// Names of the events that a commit gave rise to.
+    static func eventNames(_ executed: Executed) -> [String]
 }
 
 /// The whole of Assay in one thread and by one seed: authorities that order, ledgers that execute, scorers and trainers that work, over
@@ -38,6 +40,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
         var scorer: ScorerShell?
         var disk = Disk()
         var life = 0
+        /// As its scorer last saw it.
+        var isOver = false
         /// Written with the next thing that must be durable.
         var pending: [SignedBlock] = []
         var wakesAt: Instant?
@@ -95,7 +99,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
     }
 
     public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
-    public var isOver: Bool { ledgers.count == nodes.count && ledgers.allSatisfy { $0.worldHead.status.over } }
+    public var isOver: Bool { nodes.allSatisfy { $0.authority != nil && $0.isOver } }
     private var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
 
     /// Plays until the run is over everywhere, or virtual time is up: then liveness is broken.
@@ -244,7 +248,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
             case .persist(let block):
                 nodes[index].disk.blocks += nodes[index].pending + [block]
                 nodes[index].pending = []
-            case .executed(let commit, let vote, _):
+            case .executed(let commit, let vote, let executed):
+                for name in Ledger.eventNames(executed) { checks.count(name) }
                 nodes[index].disk.blocks += nodes[index].pending
                 nodes[index].pending = []
                 nodes[index].disk.commits.append(commit)
@@ -273,8 +278,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
     /// The scorer sees the ledger after the last of some commits.
     private mutating func look(_ index: Int) {
         guard let ledger = nodes[index].authority?.executor, nodes[index].scorer != nil else { return }
-        checks.look(ledger.worldHead, broken: ledger.brokenInvariants)
-        submit(nodes[index].scorer!.see(ledger.worldHead, now: now), by: index)
+        let head = ledger.worldHead
+        nodes[index].isOver = head.status.over
+        checks.look(head, broken: ledger.brokenInvariants)
+        submit(nodes[index].scorer!.see(head, now: now), by: index)
     }
 
     private mutating func submit(_ transactions: [[UInt8]], by index: Int) {

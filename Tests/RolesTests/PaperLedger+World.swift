@@ -20,6 +20,7 @@ extension PaperLedger: WorldLedger {
     func admission(of transaction: [UInt8]) -> Admission { executed.contains(Digest.sha256(transaction)) ? .refused("already known") : .duty }
     func isStale(_ transaction: [UInt8]) -> Bool { executed.contains(Digest.sha256(transaction)) }
 
+    static func eventNames(_ executed: Int) -> [String] { [] }
     var worldHead: LedgerHead { head }
     var slashedIdentities: [Address] { slashed }
     var brokenInvariants: [String] { [] }
