@@ -1,0 +1,26 @@
+import AssayProtocol
+import AssayTraining
+
+/// What every validator checks of a payload before it is judged: its form, and that it is no copy.
+public enum FastChecks {
+    /// Payloads that share this much of their quantised values, in millionths, are one.
+    static let copyLikeness = 950_000
+
+    public enum Refusal: Error, Hashable, Sendable {
+        case payload(PayloadError)
+        case trajectory
+        /// Of the earlier payload with this number.
+        case copy(of: Int, likeness: Int)
+    }
+
+    /// - Parameter earlier: payloads that this one may be no copy of, as far as this validator holds them.
+    public static func check(payload: [UInt8], trajectory: [UInt8], earlier: [[UInt8]], rules: TrainingRules, compressor: any Compressor) throws(Refusal) {
+        do { _ = try compressor.decompress(payload) } catch { throw .payload(error) }
+        guard let digests = try? Trajectory(canonicalBytes: trajectory).digests, digests.count == Int(rules.segments) + 2 else { throw .trajectory }
+        let values = compressor.quantised(payload)
+        for (number, other) in earlier.enumerated() {
+            let likeness = Compressors.likeness(values, compressor.quantised(other))
+            if likeness >= copyLikeness { throw .copy(of: number, likeness: likeness) }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import AssayTensor
+
+/// The run's global state at a window: θ, the outer momentum, and the norms that payloads are clipped to.
+public struct OuterState: @unchecked Sendable {
+    public var parameters: FloatBuffer
+    public var momentum: FloatBuffer
+    /// One for each tensor; empty before any was measured.
+    public var clipNorms: [Float]
+
+    public init(parameters: FloatBuffer, momentum: FloatBuffer?, clipNorms: [Float]) {
+        self.parameters = parameters
+        self.momentum = momentum ?? FloatBuffer(count: parameters.count)
+        self.clipNorms = clipNorms
+    }
+}
+
+/// The clipped mean of payloads and Nesterov's step with it.
+///
+/// Source: Douillard et al., "DiLoCo" (arXiv 2311.08105), section 2; Nesterov as torch.optim.SGD has it.
+public struct OuterStep {
+    public let rules: TrainingRules
+    public let table: ParameterTable
+    private let kernels: Kernels
+
+    public init(rules: TrainingRules, table: ParameterTable, path: KernelPath = .current) {
+        (self.rules, self.table) = (rules, table)
+        kernels = Kernels(path: path, threads: 1)
+    }
+
+    private func float(_ bits: FloatBits) -> Float { Float(bitPattern: bits.bits) }
+
+    /// The norms to clip to: as measured, or the rule's root mean square before any was.
+    public func norms(_ state: OuterState) -> [Float] {
+        state.clipNorms.count == table.entries.count ? state.clipNorms : table.entries.map { Float(Double(float(rules.firstClip)) * Double($0.count).squareRoot()) }
+    }
+
+    /// Each tensor's norm, in Double over chunks by the rule, rounded once.
+    public func tensorNorms(_ update: FloatBuffer) -> [Float] {
+        kernels.job { table.entries.map { Float(kernels.sumSquares($0.count, update.pointer + $0.offset).squareRoot()) } }
+    }
+
+    /// Scales every tensor whose norm is above its limit down to it.
+    public func clip(_ update: FloatBuffer, to limits: [Float]) {
+        let norms = tensorNorms(update)
+        kernels.job {
+            for (entry, (norm, limit)) in zip(table.entries, zip(norms, limits)) where norm > limit {
+                kernels.scale(entry.count, Float(Double(limit) / Double(norm)), update.pointer + entry.offset, into: update.pointer + entry.offset)
+            }
+        }
+    }
+
+    /// θ(w + 2) from θ(w + 1) and the payloads of w.
+    ///
+    /// - Parameters:
+    ///   - aggregated: decoded payloads by ascending trainer; none: θ and momentum stay.
+    ///   - judged: all that were judged; the lower medians of their norms are the next limits, at most twice the ones before.
+    public func apply(_ state: OuterState, aggregated: [FloatBuffer], judged: [FloatBuffer]) -> OuterState {
+        let limits = norms(state)
+        var next = OuterState(parameters: state.parameters, momentum: state.momentum, clipNorms: nextNorms(state, limits, judged))
+        guard !aggregated.isEmpty else { return next }
+        let sum = FloatBuffer(count: table.count)
+        for payload in aggregated {
+            let clipped = payload.copy()
+            clip(clipped, to: limits)
+            kernels.job { kernels.add(sum.count, sum.pointer, clipped.pointer, into: sum.pointer) }
+        }
+        next.parameters = state.parameters.copy()
+        next.momentum = state.momentum.copy()
+        let count = Float(aggregated.count), rate = float(rules.outerLearningRate), mu = float(rules.outerMomentum)
+        let (theta, u) = (next.parameters.pointer, next.momentum.pointer)
+        for index in 0..<sum.count {
+            let mean = sum.pointer[index] / count
+            let momentum = mu * u[index] + mean
+            u[index] = momentum
+            theta[index] = theta[index] - rate * (mean + mu * momentum)
+        }
+        return next
+    }
+
+    private func nextNorms(_ state: OuterState, _ limits: [Float], _ judged: [FloatBuffer]) -> [Float] {
+        guard !judged.isEmpty else { return state.clipNorms }
+        let measured = judged.map(tensorNorms)
+        return table.entries.indices.map { tensor in
+            let sorted = measured.map { $0[tensor] }.sorted()
+            let median = sorted[(sorted.count - 1) / 2]
+            return median > 2 * limits[tensor] ? 2 * limits[tensor] : median
+        }
+    }
+}

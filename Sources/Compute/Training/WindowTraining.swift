@@ -1,0 +1,150 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import AssayTensor
+
+/// What a trainer, or one who replays it, starts a window from. All of it is public but the residual.
+public struct WindowOpening: Sendable {
+    public var window: Window
+    public var trainer: Address
+    /// R_w.
+    public var assignment: Digest
+    /// θ(w).
+    public var parameters: FloatBuffer
+    /// The trainer's own payload of w − 1, if that was judged and the run's delay is `continued`.
+    public var ownPayload: [UInt8]?
+    /// What the compression of the last judged window lost; nil for none.
+    public var residual: FloatBuffer?
+
+    public init(window: Window, trainer: Address, assignment: Digest, parameters: FloatBuffer, ownPayload: [UInt8]?, residual: FloatBuffer?) {
+        (self.window, self.trainer, self.assignment, self.parameters, self.ownPayload, self.residual) = (window, trainer, assignment, parameters, ownPayload, residual)
+    }
+}
+
+/// What came of a window's training.
+public struct WindowResult: Sendable {
+    public var payload: [UInt8]
+    public var payloadRoot: Digest
+    public var trajectory: Trajectory
+    public var residual: FloatBuffer
+    public var residualRoot: Digest
+    /// Mean training loss of the last step, in nats per token.
+    public var loss: Float
+    public var tokens: Int
+}
+
+/// How an adversary of the laboratory trains. Validators and honest trainers never use anything but `honest`.
+public enum Behaviour: String, Sendable, CaseIterable {
+    case honest
+    /// A tenth of the steps, claimed as all.
+    case lazy
+    /// A random payload.
+    case noise
+    /// An honest payload with its sign turned.
+    case signflip
+}
+
+/// Stations 1 to 4 in one: a window's training, and any part of it again.
+public final class WindowTrainer {
+    public let rules: TrainingRules
+    public let shape: ModelShape
+    public let table: ParameterTable
+    public let corpus: Corpus
+    public let compressor: any Compressor
+    public let model: Model
+    private let loop: InnerLoop
+    var kernels: Kernels { model.kernels }
+
+    public init(genesis: Genesis, corpus: Corpus, threads: Int, path: KernelPath = .current) throws {
+        rules = genesis.training
+        shape = try ModelShape(genesis.model)
+        table = ParameterTable(shape)
+        self.corpus = corpus
+        compressor = try Compressors.make(rules, table: table)
+        model = Model(shape: shape, rows: Int(rules.rows), threads: threads, path: path)
+        loop = InnerLoop(shape: shape, rules: OptimizerRules(rules))
+    }
+
+    private var feedbackDecay: Float { Float(bitPattern: rules.feedbackDecay.bits) }
+
+    /// s: θ(w) less the own decoded payload of the window before.
+    public func start(_ opening: WindowOpening) throws(PayloadError) -> FloatBuffer {
+        guard rules.delay == .continued, let payload = opening.ownPayload else { return opening.parameters.copy() }
+        return PseudoGradient.start(opening.parameters, ownPayload: try compressor.decompress(payload), kernels)
+    }
+
+    /// The state before the first step: moments zero, the learning rate's schedule on the global step.
+    public func openingState(_ start: FloatBuffer, _ window: Window) -> InnerState {
+        InnerState(parameters: start.copy(), step: window.rawValue &* UInt64(rules.innerSteps))
+    }
+
+    /// Trains steps of a window.
+    public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void = { _, _ in }) -> Float {
+        var loss: Float = 0
+        for step in steps {
+            loss = loop.step(&state, batch: shard.batch(step: step), model: model).loss
+            progress(step, loss)
+        }
+        return loss
+    }
+
+    public func shard(_ opening: WindowOpening) -> Shard { Shard(corpus, assignment: opening.assignment, trainer: opening.trainer, window: opening.window, rules: rules) }
+
+    /// A whole window.
+    public func train(_ opening: WindowOpening, behaviour: Behaviour = .honest, progress: (Int, Float) -> Void = { _, _ in }) throws(PayloadError) -> WindowResult {
+        let start = try start(opening), shard = shard(opening)
+        var state = openingState(start, opening.window)
+        var digests = [state.digest], loss: Float = 0
+        let steps = Int(rules.innerSteps), segment = Int(rules.segmentSteps)
+        let honestSteps = behaviour == .lazy ? max(1, steps / 10) : behaviour == .noise ? 0 : steps
+        for first in stride(from: 0, to: steps, by: segment) {
+            if first < honestSteps { loss = run(&state, steps: first..<min(first + segment, honestSteps), shard: shard, progress: progress) }
+            digests.append(state.digest)
+        }
+        var delta = PseudoGradient.delta(start: start, end: state.parameters, residual: opening.residual, kernels)
+        switch behaviour {
+        case .honest, .lazy: break
+        case .signflip: for index in 0..<delta.count { delta.pointer[index] = -delta.pointer[index] }
+        case .noise:
+            delta = FloatBuffer(count: delta.count)
+            var generator = SeededGenerator(Digest.tagged("noise") {
+                $0.append(opening.trainer)
+                $0.append(opening.window)
+            })
+            for index in 0..<delta.count { delta.pointer[index] = Float(Int64(generator.below(2_001)) - 1_000) * 1e-6 }
+        }
+        let compressed = try compress(delta)
+        digests.append(Trajectory.final(state: digests[digests.count - 1], payload: compressed.payloadRoot, residual: compressed.residualRoot))
+        return WindowResult(
+            payload: compressed.payload, payloadRoot: compressed.payloadRoot, trajectory: Trajectory(digests: digests), residual: compressed.residual, residualRoot: compressed.residualRoot,
+            loss: loss, tokens: honestSteps * Int(rules.rows) * shape.context)
+    }
+
+    /// The state at the beginning of a segment, computed from the opening.
+    public func state(at segment: Int, of opening: WindowOpening) throws(PayloadError) -> InnerState {
+        var state = openingState(try start(opening), opening.window)
+        _ = run(&state, steps: 0..<segment * Int(rules.segmentSteps), shard: shard(opening))
+        return state
+    }
+
+    public func compress(_ delta: FloatBuffer) throws(PayloadError) -> (payload: [UInt8], payloadRoot: Digest, residual: FloatBuffer, residualRoot: Digest) {
+        let payload = compressor.compress(delta)
+        let residual = PseudoGradient.residual(delta: delta, decoded: try compressor.decompress(payload), decay: feedbackDecay, kernels)
+        return (payload, Blob.root(payload), residual, residual.blobRoot)
+    }
+
+    /// δ of a window whose last state is this one.
+    public func delta(_ opening: WindowOpening, end: FloatBuffer) throws(PayloadError) -> FloatBuffer {
+        PseudoGradient.delta(start: try start(opening), end: end, residual: opening.residual, kernels)
+    }
+
+    /// Mean loss over validation sequences, in nats per token.
+    public func validationLoss(_ parameters: FloatBuffer, sequences: Int) -> Double {
+        var sum = 0.0, count = 0
+        for batch in corpus.validationBatches(rows: Int(rules.rows), sequences: sequences) {
+            for loss in model.tokenLosses(parameters, batch) { sum += Double(loss) }
+            count += batch.tokens
+        }
+        return count == 0 ? .nan : sum / Double(count)
+    }
+}
