@@ -1,0 +1,101 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import Foundation
+import Synchronization
+
+/// Blobs by content address, a file each, with the hashes of their chunks beside them, so that a byte that changes later can be named.
+public final class BlobStore: Sendable {
+    public let folder: URL
+    private let limitBytes: Int
+    private let used: Mutex<Int>
+
+    /// - Parameter limitBytes: of all blobs together.
+    public init(_ folder: URL, limitBytes: Int = 64 << 30) throws {
+        (self.folder, self.limitBytes) = (folder, limitBytes)
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: [.fileSizeKey])
+            for file in files where file.pathExtension == "part" { try FileManager.default.removeItem(at: file) }
+            used = Mutex(files.reduce(0) { $0 + ((try? $1.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0) })
+        } catch { throw StorageError(.system, "cannot open the blobs in \(folder.path): \(error.localizedDescription)") }
+    }
+
+    private func file(_ root: Digest) -> URL { folder.appending(path: hex(root.bytes, prefix: false)) }
+    private func chunkFile(_ root: Digest) -> URL { file(root).appendingPathExtension("chunks") }
+
+    public func has(_ root: Digest) -> Bool { FileManager.default.fileExists(atPath: chunkFile(root).path) }
+
+    @discardableResult
+    public func put(_ bytes: [UInt8]) throws -> Digest {
+        let tree = Blob.tree(bytes)
+        try write(bytes, tree)
+        return tree.root
+    }
+
+    /// Keeps bytes that came from somebody else.
+    /// - Throws: `StorageError.damaged` if they are not what the root stands for.
+    public func put(_ bytes: [UInt8], root: Digest) throws {
+        let tree = Blob.tree(bytes)
+        guard tree.root == root else { throw StorageError(.damaged, "these \(bytes.count) bytes are not the blob \(root): theirs is \(tree.root)") }
+        try write(bytes, tree)
+    }
+
+    private func write(_ bytes: [UInt8], _ tree: MerkleTree) throws {
+        let root = tree.root
+        guard !has(root) else { return }
+        guard bytes.count <= Limits.blobBytes else { throw StorageError(.tooLarge, "a blob of \(bytes.count) bytes is above the limit of \(Limits.blobBytes)") }
+        guard used.withLock({ $0 + bytes.count <= limitBytes }) else { throw StorageError(.full, "the blobs in \(folder.path) have reached their limit of \(limitBytes) bytes") }
+        do {
+            // The hashes last: a blob without them was not written whole.
+            try replace(file(root), with: bytes)
+            try replace(chunkFile(root), with: tree.levels[0].flatMap(\.bytes))
+        } catch { throw StorageError(.system, "cannot write \(file(root).path): \(error.localizedDescription)\n  Is the disk full?") }
+        used.withLock { $0 += bytes.count }
+    }
+
+    private func replace(_ url: URL, with bytes: [UInt8]) throws {
+        let part = url.appendingPathExtension("\(UInt64.random(in: 0...UInt64.max)).part")
+        try Data(bytes).write(to: part)
+        guard rename(part.path, url.path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+    }
+
+    /// The bytes as they are on the disk, unchecked: see `verified`.
+    public func get(_ root: Digest) -> [UInt8]? {
+        guard has(root), let data = try? Data(contentsOf: file(root)) else { return nil }
+        return Array(data)
+    }
+
+    /// The hashes of the chunks as they were when the blob was written.
+    public func chunkHashes(_ root: Digest) -> [Digest]? {
+        guard let data = try? Data(contentsOf: chunkFile(root)), data.count.isMultiple(of: 32) else { return nil }
+        return stride(from: 0, to: data.count, by: 32).map { Digest(bytes: data.dropFirst($0).prefix(32)) }
+    }
+
+    /// Chunks that are no longer what was written; empty if the blob is whole, nil if it is not there.
+    public func differingChunks(_ root: Digest) -> [Int]? {
+        guard let bytes = get(root), let hashes = chunkHashes(root) else { return nil }
+        return Blob.differingChunks(bytes, expected: hashes)
+    }
+
+    /// One chunk and its proof.
+    public func chunk(_ root: Digest, _ index: Int) -> (bytes: [UInt8], count: Int, proof: [Digest])? {
+        guard let hashes = chunkHashes(root), index >= 0, index < hashes.count, let handle = try? FileHandle(forReadingFrom: file(root)) else { return nil }
+        defer { try? handle.close() }
+        guard (try? handle.seek(toOffset: UInt64(index * Blob.chunkBytes))) != nil, let data = try? handle.read(upToCount: Blob.chunkBytes) else { return nil }
+        return (Array(data), hashes.count, MerkleTree(leafHashes: hashes).inclusionProof(of: index))
+    }
+
+    /// Removes all blobs but these.
+    public func keep(only roots: Set<Digest>) {
+        guard let files = try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: [.fileSizeKey]) else { return }
+        for file in files where file.pathExtension.isEmpty {
+            guard let root = Digest(hex: file.lastPathComponent), !roots.contains(root) else { continue }
+            let size = (try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
+            try? FileManager.default.removeItem(at: chunkFile(root))
+            if (try? FileManager.default.removeItem(at: file)) != nil { used.withLock { $0 -= size } }
+        }
+    }
+
+    public var bytesUsed: Int { used.withLock { $0 } }
+}
