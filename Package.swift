@@ -56,7 +56,7 @@ var products: [Product] = []
 var dependencies: [Package.Dependency] = []
 
 if !inner {
-    let nio = [product("NIOCore", "swift-nio"), product("NIOPosix", "swift-nio")]
+    let nio = [product("NIOCore", "swift-nio"), product("NIOPosix", "swift-nio"), product("NIOTLS", "swift-nio")]
     let log = [product("Logging", "swift-log")]
     let rolesAndBelow = chain + ["AssayRoles"]
     targets += [

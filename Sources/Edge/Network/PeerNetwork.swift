@@ -1,0 +1,269 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import NIOTLS
+import Synchronization
+
+/// Connections between a network's validators: TLS 1.3 both ways, keys pinned by the committee, one connection a pair (the lower seat dials).
+///
+/// A peer that sends garbage, too large a frame or another network's greeting loses its connection, and nothing else happens.
+public final class PeerNetwork: Sendable {
+    public struct Peer: Hashable, Sendable {
+        public let index: AuthorityIndex
+        public let host: String
+        public let port: Int
+        /// SHA-256 of the key's SubjectPublicKeyInfo.
+        public let key: Digest
+        public init(index: AuthorityIndex, host: String, port: Int, key: Digest) { (self.index, self.host, self.port, self.key) = (index, host, port, key) }
+    }
+    public enum Event: Sendable {
+        case connected(AuthorityIndex)
+        case disconnected(AuthorityIndex)
+        case frame(Frame, from: AuthorityIndex)
+    }
+    public struct Counters: Hashable, Sendable {
+        public var sentBytes = 0, receivedBytes = 0, sentFrames = 0, receivedFrames = 0, refused = 0
+    }
+
+    /// Bytes that may wait for a peer that does not read; beyond it the connection is closed.
+    static let outboundLimit = 64 << 20
+    private static let helloSeconds: Int64 = 5
+
+    let identity: NetworkIdentity
+    let own: AuthorityIndex
+    let genesis: Digest
+    let peers: [Peer]
+    let log: Logger
+    private let group: MultiThreadedEventLoopGroup
+    private let state = Mutex(State())
+    private let continuation: AsyncStream<Event>.Continuation
+    public let events: AsyncStream<Event>
+
+    private struct State {
+        var channels: [AuthorityIndex: any Channel] = [:]
+        var waitingBytes: [AuthorityIndex: Int] = [:]
+        var counters = Counters()
+        var server: (any Channel)?
+        var isStopped = false
+    }
+
+    public init(identity: NetworkIdentity, own: AuthorityIndex, genesis: Digest, peers: [Peer], log: Logger) {
+        (self.identity, self.own, self.genesis, self.peers, self.log) = (identity, own, genesis, peers.filter { $0.index != own }, log)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
+    }
+
+    /// Listens and dials. - Returns: the port, which the system chose if 0 was asked for.
+    @discardableResult
+    public func start(host: String, port: Int) async throws -> Int {
+        let tls = try NIOSSLContext(configuration: configuration(server: true))
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 64)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in self.setUp(channel, tls: .server(tls)) }
+        let server: any Channel
+        do { server = try await bootstrap.bind(host: host, port: port).get() } catch {
+            throw NetworkError("cannot listen on \(host):\(port) for the other validators: \(PeerNetwork.reason(error))\n  Is another node running there? Change `listen` in node.json.")
+        }
+        state.withLock { $0.server = server }
+        for peer in peers where peer.index > own { dial(peer, after: 0) }
+        return server.localAddress?.port ?? port
+    }
+
+    static func reason(_ error: any Error) -> String {
+        if let error = error as? IOError, error.errnoCode == EADDRINUSE { return "the port is in use" }
+        return "\(error)"
+    }
+
+    public func stop() async {
+        let (server, channels) = state.withLock { state in
+            state.isStopped = true
+            return (state.server, Array(state.channels.values))
+        }
+        try? await server?.close()
+        for channel in channels { try? await channel.close() }
+        continuation.finish()
+        try? await group.shutdownGracefully()
+    }
+
+    public var connected: [AuthorityIndex] { state.withLock { $0.channels.keys.sorted() } }
+    public var counters: Counters { state.withLock { $0.counters } }
+
+    /// Hands a frame to a peer's connection, if there is one. Never waits.
+    public func send(_ frame: Frame, to peer: AuthorityIndex) {
+        let channel = state.withLock { state -> (any Channel)? in
+            guard let channel = state.channels[peer] else { return nil }
+            let waiting = state.waitingBytes[peer, default: 0] + frame.bytes.count
+            state.waitingBytes[peer] = waiting
+            state.counters.sentBytes += frame.bytes.count
+            state.counters.sentFrames += 1
+            if waiting > PeerNetwork.outboundLimit {
+                state.counters.refused += 1
+                channel.close(promise: nil)
+                return nil
+            }
+            return channel
+        }
+        channel?.writeAndFlush(frame).whenComplete { _ in self.state.withLock { state in state.waitingBytes[peer, default: 0] -= frame.bytes.count } }
+    }
+    public func broadcast(_ frame: Frame) { for peer in peers { send(frame, to: peer.index) } }
+
+    // MARK: Connections
+
+    private enum Side { case server(NIOSSLContext), client(NIOSSLContext) }
+
+    private func configuration(server: Bool) -> TLSConfiguration {
+        var configuration = server
+            ? TLSConfiguration.makeServerConfiguration(certificateChain: [.certificate(identity.certificate)], privateKey: .privateKey(identity.key))
+            : TLSConfiguration.makeClientConfiguration()
+        configuration.certificateChain = [.certificate(identity.certificate)]
+        configuration.privateKey = .privateKey(identity.key)
+        configuration.minimumTLSVersion = .tlsv13
+        // Full verification by the callback below, which pins keys; no authority vouches for anybody here.
+        configuration.certificateVerification = .noHostnameVerification
+        return configuration
+    }
+
+    private func setUp(_ channel: any Channel, tls: Side) -> EventLoopFuture<Void> {
+        let pinned = Shared<AuthorityIndex?>(nil)
+        let verify: NIOSSLCustomVerificationCallback = { certificates, promise in
+            let digest = certificates.first.flatMap { try? NetworkIdentity.digest(of: $0) }
+            guard let peer = self.peers.first(where: { $0.key == digest }) else { return promise.succeed(.failed) }
+            pinned.withLock { $0 = peer.index }
+            promise.succeed(.certificateVerified)
+        }
+        return channel.eventLoop.makeCompletedFuture {
+            let handler: any ChannelHandler = switch tls {
+            case .server(let context): NIOSSLServerHandler(context: context, customVerificationCallback: verify)
+            case .client(let context): try NIOSSLClientHandler(context: context, serverHostname: nil, customVerificationCallback: verify)
+            }
+            let session = PeerSession(network: self, pinned: pinned)
+            try channel.pipeline.syncOperations.addHandlers([
+                handler, ByteToMessageHandler(FrameDecoder { session.isGreeted.withLock { $0 } ? Limits.frameBytes : 256 }), MessageToByteHandler(FrameEncoder()), session,
+            ])
+            channel.eventLoop.scheduleTask(in: .seconds(PeerNetwork.helloSeconds)) { if !session.isGreeted.withLock({ $0 }) { channel.close(promise: nil) } }
+        }
+    }
+
+    private func dial(_ peer: Peer, after milliseconds: Int64) {
+        guard !state.withLock({ $0.isStopped }) else { return }
+        let again = min(2_000, max(100, milliseconds * 2))
+        group.next().scheduleTask(in: .milliseconds(milliseconds)) {
+            guard !self.state.withLock({ $0.isStopped || $0.channels[peer.index] != nil }), let tls = try? NIOSSLContext(configuration: self.configuration(server: false)) else { return }
+            ClientBootstrap(group: self.group).connectTimeout(.seconds(2)).channelInitializer { self.setUp($0, tls: .client(tls)) }
+                .connect(host: peer.host, port: peer.port).whenComplete { result in
+                    switch result {
+                    case .failure: self.dial(peer, after: again)
+                    case .success(let channel): channel.closeFuture.whenComplete { _ in self.dial(peer, after: again) }
+                    }
+                }
+        }
+    }
+
+    // MARK: What sessions tell
+
+    func greeted(_ peer: AuthorityIndex, _ channel: any Channel) {
+        let old = state.withLock { state -> (any Channel)? in
+            defer { (state.channels[peer], state.waitingBytes[peer]) = (channel, 0) }
+            return state.channels[peer]
+        }
+        old?.close(promise: nil)
+        log.debug("connected", metadata: ["peer": "\(peer)"])
+        continuation.yield(.connected(peer))
+    }
+    func received(_ frame: Frame, from peer: AuthorityIndex) {
+        state.withLock {
+            $0.counters.receivedBytes += frame.bytes.count
+            $0.counters.receivedFrames += 1
+        }
+        continuation.yield(.frame(frame, from: peer))
+    }
+    func refused(_ reason: String) {
+        state.withLock { $0.counters.refused += 1 }
+        log.debug("connection refused", metadata: ["reason": "\(reason)"])
+    }
+    func closed(_ peer: AuthorityIndex, _ channel: any Channel) {
+        let wasCurrent = state.withLock { state -> Bool in
+            guard let current = state.channels[peer], ObjectIdentifier(current) == ObjectIdentifier(channel) else { return false }
+            state.channels[peer] = nil
+            return true
+        }
+        if wasCurrent {
+            log.debug("disconnected", metadata: ["peer": "\(peer)"])
+            continuation.yield(.disconnected(peer))
+        }
+    }
+}
+
+/// A value behind a lock that can be shared by reference.
+final class Shared<Value: Sendable>: Sendable {
+    private let mutex: Mutex<Value>
+    init(_ value: Value) { mutex = Mutex(value) }
+    func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result { mutex.withLock { value in body(&value) } }
+}
+
+/// One connection: greeting first, then frames.
+///
+/// Greeting: "ASSY", protocol version (u32), genesis digest, seat (u16); the seat must be that of the pinned key.
+final class PeerSession: ChannelInboundHandler, Sendable {
+    typealias InboundIn = Frame
+    typealias OutboundOut = Frame
+    static let helloKind: UInt8 = 0
+    private static let magic: UInt32 = 0x5953_5341
+
+    let isGreeted = Shared(false)
+    private let network: PeerNetwork
+    private let pinned: Shared<AuthorityIndex?>
+
+    init(network: PeerNetwork, pinned: Shared<AuthorityIndex?>) { (self.network, self.pinned) = (network, pinned) }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent {
+            var encoder = CanonicalEncoder()
+            encoder.append(PeerSession.magic)
+            encoder.append(Limits.protocolVersion)
+            encoder.append(network.genesis)
+            encoder.append(network.own)
+            context.writeAndFlush(wrapOutboundOut(Frame(kind: PeerSession.helloKind, bytes: encoder.bytes)), promise: nil)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let frame = unwrapInboundIn(data)
+        guard let peer = pinned.withLock({ $0 }) else { return refuse(context, "frame before TLS was complete") }
+        guard !isGreeted.withLock({ $0 }) else { return network.received(frame, from: peer) }
+        do {
+            try check(frame, peer)
+            isGreeted.withLock { $0 = true }
+            network.greeted(peer, context.channel)
+        } catch { refuse(context, "\(error)") }
+    }
+
+    private func check(_ frame: Frame, _ peer: AuthorityIndex) throws {
+        guard frame.kind == PeerSession.helloKind else { throw NetworkError("no greeting") }
+        var decoder = CanonicalDecoder(frame.bytes)
+        guard try decoder.uint32() == PeerSession.magic else { throw NetworkError("no greeting of this protocol") }
+        let version = try decoder.uint32()
+        guard version == Limits.protocolVersion else { throw NetworkError("\(peer) speaks protocol version \(version), this node \(Limits.protocolVersion)") }
+        let genesis = try decoder.value(Digest.self)
+        guard genesis == network.genesis else { throw NetworkError("\(peer) belongs to another network: its genesis is \(genesis)") }
+        let index = try decoder.value(AuthorityIndex.self)
+        guard index == peer else { throw NetworkError("the key of \(peer) says it is \(index)") }
+        try decoder.finish()
+    }
+
+    private func refuse(_ context: ChannelHandlerContext, _ reason: String) {
+        network.refused(reason)
+        context.close(promise: nil)
+    }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { refuse(context, "\(error)") }
+    func channelInactive(context: ChannelHandlerContext) {
+        if isGreeted.withLock({ $0 }), let peer = pinned.withLock({ $0 }) { network.closed(peer, context.channel) }
+        context.fireChannelInactive()
+    }
+}
