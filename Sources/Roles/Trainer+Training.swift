@@ -62,21 +62,12 @@ extension Trainer {
         }
         if counts, result == nil { return nil }
         let own = counts ? result : nil
-        let last = judged.flatMap { $0.window < view.window ? $0.residual : nil }
-        let lost = before.flatMap { previous in residualLost.map { previous.window <= $0.through } } ?? false
-        let restarts = lost || (rules.residualRestart > 0 && view.window.rawValue.isMultiple(of: UInt64(rules.residualRestart)))
+        // What the ledger will accept is known for certain once w − 1 is drawn; before, its judgement is taken for granted.
+        let carried = settled ? head.status.residual(of: me) : own?.residualOut ?? head.status.residual(of: me)
+        let restarts = rules.residualRestart > 0 && view.window.rawValue.isMultiple(of: UInt64(rules.residualRestart))
         let facts = TrainingOpening(parametersRoot: outer.parametersRoot, assignment: assignment, ownPayload: rules.delay == .continued ? own?.payloadRoot : nil,
-                                    residualIn: restarts ? .zero : own?.residualOut ?? last ?? .zero)
+                                    residualIn: restarts ? .zero : carried)
         return (facts, settled)
-    }
-
-    /// Validators that asked in vain for a residual no longer accept it as carried on.
-    mutating func forgetUnservedResidual(_ head: LedgerHead) {
-        for view in head.views where view.replays.contains(where: { $0.draw.trainer == me && $0.fact?.verdict == .unserved }) {
-            guard residualLost?.by.contains(view.window) != true, let drawn = head.views.last(where: { $0.beacon != nil })?.window else { continue }
-            residualLost = ((residualLost?.by ?? []).union([view.window]), drawn)
-            judged = nil
-        }
     }
 }
 

@@ -60,10 +60,6 @@ public struct Trainer: Sendable {
     /// Training failed for want of a blob; not asked again before.
     var retryTraining: Instant?
     var work: [Window: TrainedRecord] = [:]
-    /// The residual that the last judged window left.
-    var judged: (window: Window, residual: Digest)?
-    /// After a replay that found nothing served, the residual starts anew: the last window that had been drawn when that was seen.
-    var residualLost: (by: Set<Window>, through: Window)?
     var jobs: [JobName: JobState] = [:]
     var served: [Window: (state: Digest, residual: Digest)] = [:]
     /// Each fact is noted once.
@@ -125,12 +121,6 @@ public struct Trainer: Sendable {
     /// What is owed now. A window's duties come before the training of the next, which they may decide.
     private mutating func plan(_ now: Instant) {
         guard let head, head.status.trainers.contains(me) else { return }
-        for view in head.views {
-            if let mine = view.contribution(of: me), mine.state == .judged, let reveal = mine.reveal, view.window >= judged?.window ?? Window(0) {
-                judged = (view.window, reveal.residualOut)
-            }
-        }
-        forgetUnservedResidual(head)
         for view in head.views where !view.settled {
             if let mine = view.contribution(of: me) {
                 follow(view, mine, now)

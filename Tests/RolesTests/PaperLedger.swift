@@ -32,7 +32,7 @@ struct PaperLedger: Sendable {
         let outer = OuterView.first(parametersRoot: genesis.parametersRoot)
         views = (0..<windows + 2).map { WindowView(window: Window($0), assignment: $0 < 2 ? first : nil, outer: $0 < 2 ? outer : nil) }
         status = RunStatus(run: genesis.runID, runIndex: 0, head: CommitIndex(0), time: genesis.time, phaseClock: 0, opened: nil, settled: Window(0), over: false,
-                           trainers: trainers.map(\.owner).sorted(),
+                           trainers: trainers.map(\.owner).sorted(), residuals: trainers.map { _ in .zero },
                            validators: zip(validators, genesis.validators).map { .init(owner: $0.owner, nodeKey: $0.nodeKey.address, stake: $1.stake, beaconTip: $1.beaconTip) })
     }
 
@@ -231,7 +231,15 @@ struct PaperLedger: Sendable {
 
     private mutating func draw(_ w: Int) {
         let window = views[w].window
-        for index in views[w].contributions.indices where views[w].contributions[index].state == .revealed { views[w].contributions[index].state = .judged }
+        for index in views[w].contributions.indices where views[w].contributions[index].state == .revealed {
+            views[w].contributions[index].state = .judged
+            let contribution = views[w].contributions[index]
+            if let place = status.trainers.firstIndex(of: contribution.trainer), let reveal = contribution.reveal {
+                let restarts = w.isMultiple(of: Int(genesis.training.residualRestart))
+                if reveal.residualIn != .zero, restarts || reveal.residualIn != status.residuals[place] { refusals.append("residual of window \(w)") }
+                status.residuals[place] = reveal.residualOut
+            }
+        }
         let previous = w == 0 ? Beacon.first(genesis: genesis.digest, run: genesis.runID) : views[w - 1].beacon!
         let beacon = Beacon.next(after: previous, genesis: genesis.digest, run: genesis.runID, window: window, preimages: preimages[window, default: []].sorted { $0.0 < $1.0 })
         views[w].beacon = beacon

@@ -206,12 +206,19 @@ public struct RunStatus: Hashable, Sendable {
     public var over: Bool
     /// Members of the run, ascending; jailed ones too.
     public var trainers: [Address]
+    /// Of each member, in the same order: the residual that its next window may carry on, besides zero.
+    public var residuals: [Digest]
     /// By seat.
     public var validators: [Validator]
 
     public init(run: Digest, runIndex: UInt64, head: CommitIndex, time: Instant, phaseClock: UInt64, opened: Window?, settled: Window, over: Bool,
-                trainers: [Address], validators: [Validator]) {
+                trainers: [Address], residuals: [Digest], validators: [Validator]) {
         (self.run, self.runIndex, self.head, self.time, self.phaseClock) = (run, runIndex, head, time, phaseClock)
-        (self.opened, self.settled, self.over, self.trainers, self.validators) = (opened, settled, over, trainers, validators)
+        (self.opened, self.settled, self.over, self.trainers, self.residuals, self.validators) = (opened, settled, over, trainers, residuals, validators)
+    }
+    /// Zero for one who is no member.
+    public func residual(of trainer: Address) -> Digest {
+        guard let place = trainers.firstIndex(of: trainer), place < residuals.count else { return .zero }
+        return residuals[place]
     }
 }

@@ -12,7 +12,8 @@ extension Ledger {
         let opened = min(run.openings, environment.lastWindowCount)
         return RunStatus(
             run: environment.run, runIndex: 0, head: CommitIndex(head.number), time: head.timestamp, phaseClock: run.clock, opened: opened == 0 ? nil : Window(opened - 1), settled: Window(run.settled), over: run.isOver,
-            trainers: run.members, validators: environment.validators.map { .init(owner: $0.owner, nodeKey: $0.nodeKey, stake: $0.stake, beaconTip: $0.beaconTip) })
+            trainers: run.members,
+            residuals: run.members.map { state[Runs.memberKey($0)]?.lastResidual ?? .zero }, validators: environment.validators.map { .init(owner: $0.owner, nodeKey: $0.nodeKey, stake: $0.stake, beaconTip: $0.beaconTip) })
     }
 
     /// Opened and not settled, and the next one as far as it is known.
