@@ -1,5 +1,5 @@
 /// A counted thing with a unit of its own, so that a round is never added to a window.
-public protocol Counted: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible, CanonicalCodable where RawValue == UInt64 {
+public protocol Counted: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible, CanonicalCodable, Codable where RawValue == UInt64 {
     init(_ rawValue: UInt64)
 }
 

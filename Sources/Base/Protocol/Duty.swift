@@ -75,7 +75,7 @@ public enum DutyFunction {
     }
 }
 
-public enum ReportKind: UInt8, Hashable, Sendable { case score = 1, replay = 2 }
+public enum ReportKind: UInt8, Codable, Hashable, Sendable { case score = 1, replay = 2 }
 
 /// One line of a score report. A report holds one line for every trainer drawn for its author in that part
 /// (as scorer: duty index 0; as backup: index 1), by ascending address, as a canonical array.

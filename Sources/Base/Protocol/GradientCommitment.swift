@@ -2,7 +2,7 @@ import AssayCrypto
 import AssayPrimitives
 
 /// What a trainer opens after everybody has committed: the roots of its window's work.
-public struct Reveal: Hashable, Sendable, CanonicalCodable {
+public struct Reveal: Codable, Hashable, Sendable, CanonicalCodable {
     /// θ(w) as the trainer had it.
     public let parametersRoot: Digest
     /// Blob root of the payload.

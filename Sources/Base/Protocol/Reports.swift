@@ -2,7 +2,7 @@ import AssayCrypto
 import AssayPrimitives
 
 /// The four integer sums that a loss-delta comes from, in ticks of 2^-20 nat: a fact that anyone can recompute.
-public struct ScoreFact: Hashable, Sendable, CanonicalCodable {
+public struct ScoreFact: Codable, Hashable, Sendable, CanonicalCodable {
     public let randomBefore: Int64
     public let randomAfter: Int64
     public let ownBefore: Int64
@@ -41,7 +41,7 @@ public struct ScoreFact: Hashable, Sendable, CanonicalCodable {
 }
 
 /// Which part of a trainer's window is replayed.
-public struct ReplayDraw: Hashable, Sendable, CanonicalCodable {
+public struct ReplayDraw: Codable, Hashable, Sendable, CanonicalCodable {
     public let trainer: Address
     public let window: Window
     /// From 0; the segment's steps are segment·J ..< (segment + 1)·J.
@@ -67,8 +67,8 @@ public struct ReplayDraw: Hashable, Sendable, CanonicalCodable {
 }
 
 /// What a replay found: the trajectory's digest after the segment as recomputed, beside the one that the trainer committed to.
-public struct ReplayFact: Hashable, Sendable, CanonicalCodable {
-    public enum Verdict: UInt8, Sendable { case equal = 1, differs = 2, unserved = 3 }
+public struct ReplayFact: Codable, Hashable, Sendable, CanonicalCodable {
+    public enum Verdict: UInt8, Codable, Sendable { case equal = 1, differs = 2, unserved = 3 }
     public let verdict: Verdict
     public let expected: Digest
     public let found: Digest

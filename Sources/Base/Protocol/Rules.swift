@@ -2,7 +2,7 @@ import AssayCrypto
 import AssayPrimitives
 
 /// A 32-bit float as its bits. Rules are hashed, so they hold no float; Compute alone turns this into one.
-public struct FloatBits: Hashable, Sendable, CanonicalCodable {
+public struct FloatBits: Codable, Hashable, Sendable, CanonicalCodable {
     public let bits: UInt32
     public init(bits: UInt32) { self.bits = bits }
     public func encode(into encoder: inout CanonicalEncoder) { encoder.append(bits) }

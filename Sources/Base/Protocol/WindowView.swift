@@ -2,13 +2,13 @@ import AssayCrypto
 import AssayPrimitives
 
 /// The parts of a window that the ledger opens and closes by its own time.
-public enum WindowPhase: UInt8, Hashable, Comparable, Sendable, CaseIterable {
+public enum WindowPhase: UInt8, Codable, Hashable, Comparable, Sendable, CaseIterable {
     case commit = 1, reveal, hold, scoreCommit, scoreReveal, parameters, serve, replayCommit, replayReveal
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// Where a phase is, in milliseconds of the run's phase clock Φ.
-public struct PhaseView: Hashable, Sendable {
+public struct PhaseView: Codable, Hashable, Sendable {
     /// Nil before it opens.
     public var opened: UInt64?
     /// Closes then at the latest; nil where nothing but the event itself closes it.
@@ -22,7 +22,7 @@ public struct PhaseView: Hashable, Sendable {
 }
 
 /// What an attested outer root stands for: all that the next outer step starts from.
-public struct OuterView: Hashable, Sendable {
+public struct OuterView: Codable, Hashable, Sendable {
     /// Zero for θ(0) and θ(1), which come from genesis and were never attested.
     public var outerRoot: Digest
     public var parametersRoot: Digest
@@ -40,8 +40,8 @@ public struct OuterView: Hashable, Sendable {
 }
 
 /// One trainer's work in a window, as far as the ledger knows it.
-public struct ContributionView: Hashable, Sendable {
-    public enum State: Hashable, Sendable {
+public struct ContributionView: Codable, Hashable, Sendable {
+    public enum State: Codable, Hashable, Sendable {
         case committed
         /// Fits its commitment; waits for the draw.
         case revealed
@@ -61,7 +61,7 @@ public struct ContributionView: Hashable, Sendable {
 }
 
 /// Who scores one contribution.
-public struct ScoreDrawView: Hashable, Sendable {
+public struct ScoreDrawView: Codable, Hashable, Sendable {
     public var trainer: Address
     public var scorers: [Address]
     /// They act from half of the phase on.
@@ -74,7 +74,7 @@ public struct ScoreDrawView: Hashable, Sendable {
 }
 
 /// One replay drawn by this window's beacon, with the facts of the window that is replayed, which may be an older one.
-public struct ReplayView: Hashable, Sendable {
+public struct ReplayView: Codable, Hashable, Sendable {
     public var draw: ReplayDraw
     public var replayers: [Address]
     /// Of `draw.window`: the reveal, θ's root and R.
@@ -96,7 +96,7 @@ public struct ReplayView: Hashable, Sendable {
 }
 
 /// A validator's report, by its author and the part it reports on.
-public struct ReportView: Hashable, Sendable {
+public struct ReportView: Codable, Hashable, Sendable {
     public var validator: Address
     public var kind: ReportKind
     /// 1 for a score report as a backup.
@@ -110,8 +110,8 @@ public struct ReportView: Hashable, Sendable {
 }
 
 /// A fact that reports disagree on: every validator recomputes it and votes.
-public struct ContestView: Hashable, Sendable {
-    public struct Vote: Hashable, Sendable {
+public struct ContestView: Codable, Hashable, Sendable {
+    public struct Vote: Codable, Hashable, Sendable {
         public var validator: Address
         public var commitment: Digest
         public var revealed: Bool
@@ -137,7 +137,7 @@ public struct ContestView: Hashable, Sendable {
 
 /// A window on the ledger: what the roles act on and what is shown. A window that has not opened yet has a view too, as far as
 /// its θ and its assignment are known, so that trainers start before it opens.
-public struct WindowView: Hashable, Sendable {
+public struct WindowView: Codable, Hashable, Sendable {
     public var window: Window
     /// R_w; nil before the beacon of w − 2.
     public var assignment: Digest?
@@ -181,8 +181,8 @@ public struct WindowView: Hashable, Sendable {
 }
 
 /// Where a run is.
-public struct RunStatus: Hashable, Sendable {
-    public struct Validator: Hashable, Sendable {
+public struct RunStatus: Codable, Hashable, Sendable {
+    public struct Validator: Codable, Hashable, Sendable {
         public var owner: Address
         public var nodeKey: Address
         /// Wei.
