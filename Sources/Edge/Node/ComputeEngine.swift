@@ -1,0 +1,116 @@
+import AssayAudit
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import AssayRoles
+import AssayScoring
+import AssayStorage
+import AssayTensor
+import AssayTraining
+
+/// What a role asked Compute for, done: blobs in, facts out. One thread at a time.
+public final class ComputeEngine: @unchecked Sendable {
+    public struct Missing: Error, Sendable { public let root: Digest }
+
+    private let blobs: BlobStore
+    public let trainer: WindowTrainer
+    private let outer: OuterStep
+    private let lossDelta: LossDelta
+    private let replay: Replay
+    private var rules: TrainingRules { trainer.rules }
+
+    public init(genesis: Genesis, corpus: Corpus, blobs: BlobStore, threads: Int, path: KernelPath = .current) throws {
+        self.blobs = blobs
+        trainer = try WindowTrainer(genesis: genesis, corpus: corpus, threads: threads, path: path)
+        outer = OuterStep(rules: genesis.training, table: trainer.table, path: path)
+        lossDelta = LossDelta(trainer, outer: outer)
+        replay = Replay(trainer)
+    }
+
+    /// θ(0) by the rule, which must be the genesis'.
+    public func firstParameters(_ genesis: Genesis) throws {
+        let bytes = InnerLoop.initialParameters(shape: trainer.shape, philox: Philox(key: rules.seed)).littleEndianBytes()
+        let root = try blobs.put(bytes)
+        guard root == genesis.parametersRoot else {
+            throw Failure("this machine computes other first parameters than the genesis has: \(root), not \(genesis.parametersRoot)", remedy: "Its kernels are not exact here: do not run it. Try ASSAY_KERNELS=reference, and report this.")
+        }
+    }
+
+    private func bytes(_ root: Digest) throws -> [UInt8] {
+        guard let bytes = blobs.get(root) else { throw Missing(root: root) }
+        return bytes
+    }
+    private func floats(_ root: Digest) throws -> FloatBuffer {
+        let buffer = try FloatBuffer(littleEndianBytes: bytes(root))
+        guard buffer.count == trainer.table.count else { throw Missing(root: root) }
+        return buffer
+    }
+    private func outerState(_ view: OuterView) throws -> OuterState {
+        OuterState(parameters: try floats(view.parametersRoot), momentum: view.momentumRoot == .zero ? nil : try floats(view.momentumRoot), clipNorms: view.clipNorms.map { Float(bitPattern: $0.bits) })
+    }
+    public func opening(_ opening: TrainingOpening, _ window: Window, _ trainer: Address) throws -> WindowOpening {
+        WindowOpening(window: window, trainer: trainer, assignment: opening.assignment, parameters: try floats(opening.parametersRoot), ownPayload: try opening.ownPayload.map(bytes),
+                      residual: opening.residualIn == .zero ? nil : try? floats(opening.residualIn))
+    }
+
+    // MARK: Validators
+
+    public func hold(_ job: HoldJob, validator: Address) throws -> HoldOutcome {
+        let payload = try bytes(job.reveal.payloadRoot), trajectory = try bytes(job.reveal.trajectoryRoot)
+        let custody = Digest.tagged("assay/custody/1") {
+            $0.append(validator)
+            $0.append(counted: payload)
+        }
+        do {
+            try FastChecks.check(payload: payload, trajectory: trajectory, earlier: job.earlier.compactMap { blobs.get($0) }, rules: rules, compressor: trainer.compressor)
+            return .whole(custody: custody)
+        } catch { return .refused(custody: custody) }
+    }
+
+    public func score(_ job: ScoreJob) throws -> LossDelta.Result {
+        let base = try outerState(OuterView(outerRoot: .zero, parametersRoot: job.base.parametersRoot, momentumRoot: .zero, clipNorms: job.base.clipNorms))
+        return lossDelta.score(payload: try bytes(job.payloadRoot), base: base, baseRoot: job.base.parametersRoot, window: job.window, address: job.trainer, beacon: job.beacon, assignment: job.assignment, validator: job.validator)
+    }
+
+    public func replay(_ job: ReplayJob) throws -> Replay.Result {
+        guard let trajectory = try? Trajectory(canonicalBytes: bytes(job.reveal.trajectoryRoot)) else { throw Missing(root: job.reveal.trajectoryRoot) }
+        let opening = try opening(job.opening, job.draw.window, job.draw.trainer)
+        return try replay.replay(job.draw, opening: opening, served: job.stateRoot == .zero ? nil : blobs.get(job.stateRoot), trajectory: trajectory, reveal: job.reveal, validator: job.validator)
+    }
+
+    public struct Aggregate: Sendable { public let parametersRoot, momentumRoot: Digest, clipNorms: [FloatBits], witness: Digest }
+
+    public func aggregate(_ job: AggregateJob) throws -> Aggregate {
+        var decoded: [Digest: FloatBuffer] = [:]
+        for payload in job.judged + job.aggregated where decoded[payload.root] == nil {
+            // Judged payloads passed the fast checks of a quorum.
+            decoded[payload.root] = try trainer.compressor.decompress(try bytes(payload.root))
+        }
+        let next = outer.apply(try outerState(job.base), aggregated: job.aggregated.compactMap { decoded[$0.root] }, judged: job.judged.compactMap { decoded[$0.root] })
+        let parameters = next.parameters.littleEndianBytes()
+        let parametersRoot = try blobs.put(parameters)
+        let isStill = job.aggregated.isEmpty && job.base.momentumRoot == .zero
+        let momentumRoot = isStill ? .zero : try blobs.put(next.momentum.littleEndianBytes())
+        let witness = Digest.tagged("assay/witness/parameters/1") {
+            $0.append(job.validator)
+            $0.append(counted: parameters)
+        }
+        return Aggregate(parametersRoot: parametersRoot, momentumRoot: momentumRoot, clipNorms: next.clipNorms.map { FloatBits(bits: $0.bitPattern) }, witness: witness)
+    }
+
+    // MARK: Trainers
+
+    /// Trains a window and keeps its payload, trajectory and residual.
+    public func train(_ job: TrainJob, behaviour: Behaviour, progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
+        let result = try trainer.train(try opening(job.opening, job.window, job.trainer), behaviour: behaviour, progress: progress)
+        try blobs.put(result.payload)
+        try blobs.put(result.trajectory.bytes)
+        try blobs.put(result.residual.littleEndianBytes())
+        return (TrainedWindow(payloadRoot: result.payloadRoot, trajectoryRoot: result.trajectory.root, residualOut: result.residualRoot, steps: rules.innerSteps), result.loss)
+    }
+
+    /// The state at the beginning of a drawn segment, kept as a blob.
+    public func openingState(_ draw: ReplayDraw, _ opening: TrainingOpening) throws -> Digest {
+        try blobs.put(try trainer.state(at: Int(draw.segment), of: try self.opening(opening, draw.window, draw.trainer)).blob)
+    }
+}

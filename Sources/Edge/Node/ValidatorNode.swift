@@ -1,0 +1,331 @@
+import AssayConsensus
+import AssayCrypto
+import AssayLedger
+import AssayNetwork
+import AssayPrimitives
+import AssayProtocol
+import AssayRoles
+import AssayRPC
+import AssayStorage
+import AssayTensor
+import AssayTraining
+import Foundation
+import Logging
+
+/// A validator's shell: it hands what happened to the authority and the scorer, and does what they say, in the order they say it.
+public actor ValidatorNode {
+    static let consensusKind: UInt8 = 1
+
+    let genesis: Genesis
+    let index: AuthorityIndex
+    let file: NodeFile
+    let store: NodeStore
+    let blobs: BlobStore
+    let network: PeerNetwork
+    let exchange: BlobExchange
+    let log: Logger
+    private(set) var authority: Authority<Ledger>
+    private var scorer: Scorer
+    private let queue: ComputeQueue
+    private let engine: ComputeEngine
+    /// On another kernel path: for contests.
+    private let second: @Sendable () throws -> ComputeEngine
+    private var kept: [(BlockReference, SignedBlock)] = []
+    private var gathering: [JobName: Task<Void, Never>] = [:]
+    private var wakeAt: Instant?
+    private var scorerWakeAt: Instant?
+    private var failure: (any Error)?
+    private var failed: CheckedContinuation<Void, Never>?
+    var counters = NodeCounters()
+    let started = Date()
+
+    init(genesis: Genesis, file: NodeFile, home: NodeHome, keys: ValidatorKeys, corpus: Corpus, log: Logger) throws {
+        let committee = try genesis.committee()
+        guard let seat = genesis.validators.firstIndex(where: { $0.consensusKey == keys.consensus.publicKey }) else {
+            throw Failure("the key in \(home.consensusKeystore.path) is no validator's of this network", remedy: "Give the genesis file of the network that this home belongs to.")
+        }
+        (self.genesis, self.file, self.log) = (genesis, file, log)
+        index = AuthorityIndex(seat)
+        store = try NodeStore(home.url.appending(path: "store.sqlite"), genesis: genesis, limitMiB: file.storeLimitMiB)
+        blobs = try BlobStore(home.url.appending(path: "blobs"))
+        let parameters = Authority<Ledger>.Parameters()
+        var recovered = try store.recover(genesis, gcDepth: parameters.gcDepth)
+        if let own = try store.lastBlock(of: index), !recovered.blocks.contains(own) { recovered.blocks.append(own) }
+        let verifier = BlockVerifier(committee: committee, genesis: genesis.digest)
+        authority = Authority(
+            index: index, verifier: verifier, key: keys.consensus, start: genesis.time, schedule: .shuffled(seed: genesis.digest), parameters: parameters, executor: recovered.ledger,
+            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote), now: ValidatorNode.now)
+        let owner = genesis.validators[seat].owner
+        scorer = Scorer(identity: Identity(owner: owner, nodeKey: keys.node), genesis: genesis, beacon: keys.beacon)
+        let engine = try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: file.threads)
+        try engine.firstParameters(genesis)
+        self.engine = engine
+        let other = KernelPath.available.last { $0 != .current && $0 != .reference } ?? .reference
+        let (blobs, threads) = (blobs, file.threads)
+        let lazySecond = Lazy { try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: threads, path: other) }
+        second = { try lazySecond.value() }
+        queue = ComputeQueue(name: "compute \(seat)")
+        let peers = try genesis.validators.enumerated().map { index, validator in
+            let (host, port) = try hostAndPort(validator.endpoint, "genesis.json: validators[\(index)].endpoint")
+            return PeerNetwork.Peer(index: AuthorityIndex(index), host: host, port: port, key: validator.networkKey)
+        }
+        network = PeerNetwork(identity: keys.network, own: index, genesis: genesis.digest, peers: peers, log: log)
+        exchange = BlobExchange(network) { [blobs] root, chunk in blobs.chunk(root, chunk) }
+    }
+
+    static var now: Instant { Instant(UInt64(Date().timeIntervalSince1970 * 1_000)) }
+
+    // MARK: Life
+
+    /// Runs until it is told to stop, or cannot go on.
+    func run() async throws {
+        let (host, port) = try hostAndPort(file.listen ?? "", "node.json: listen")
+        try await network.start(host: host, port: port)
+        let events = Task {
+            for await event in network.events { await receive(event) }
+        }
+        defer { events.cancel() }
+        receive(.started)
+        judge(.executed(LedgerHead(authority.executor)))
+        let ticking = Task {
+            // The scorer looks again now and then even when nothing is committed.
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .seconds(1))
+                tick()
+            }
+        }
+        defer { ticking.cancel() }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                if failure != nil || Task.isCancelled { continuation.resume() } else { failed = continuation }
+            }
+        } onCancel: { Task { await self.stop(nil) } }
+        for task in gathering.values { task.cancel() }
+        await network.stop()
+        queue.stop()
+        if let failure { throw failure }
+    }
+
+    private func stop(_ error: (any Error)?) {
+        if failure == nil { failure = error }
+        failed?.resume()
+        failed = nil
+    }
+
+    private func tick() { judge(.executed(LedgerHead(authority.executor))) }
+
+    // MARK: Ordering
+
+    private func receive(_ event: PeerNetwork.Event) async {
+        switch event {
+        case .connected(let peer): receive(.connected(peer))
+        case .disconnected: break
+        case .frame(let frame, let peer):
+            if frame.kind == ValidatorNode.consensusKind {
+                guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else {
+                    counters.malformed += 1
+                    return
+                }
+                receive(.received(message, from: peer))
+            } else if frame.kind == BlobExchange.requestKind || frame.kind == BlobExchange.replyKind {
+                await exchange.receive(frame, from: peer)
+            } else {
+                counters.malformed += 1
+            }
+        }
+    }
+
+    private func receive(_ input: Authority<Ledger>.Input) {
+        guard failure == nil else { return }
+        perform(authority.handle(input, now: ValidatorNode.now))
+    }
+
+    func submit(_ raw: [UInt8]) -> Admission {
+        guard failure == nil else { return .refused("the node is stopping") }
+        let (admission, effects) = authority.submit(raw, now: ValidatorNode.now)
+        perform(effects)
+        return admission
+    }
+
+    private func reference(_ block: SignedBlock) -> (BlockReference, SignedBlock) {
+        (BlockReference(round: block.block.round, author: block.block.author, digest: block.block.digest(genesis: genesis.digest)), block)
+    }
+
+    private func perform(_ effects: [Authority<Ledger>.Effect]) {
+        var hasExecuted = false
+        do {
+            for effect in effects {
+                switch effect {
+                case .keep(let blocks): kept += blocks.map(reference)
+                case .persist(let block):
+                    kept.append(reference(block))
+                    counters.ownBlock(block.block, now: ValidatorNode.now)
+                    try store.persist(kept)
+                    kept = []
+                case .executed(let ordered, let vote, let executed):
+                    try store.flush(ordered, vote: vote, executed: executed, blocks: kept)
+                    kept = []
+                    hasExecuted = true
+                    counters.executed(ordered, executed, own: index, now: ValidatorNode.now)
+                case .send(let message, let peer): network.send(Frame(kind: ValidatorNode.consensusKind, bytes: message.canonicalBytes), to: peer)
+                case .broadcast(let message): network.broadcast(Frame(kind: ValidatorNode.consensusKind, bytes: message.canonicalBytes))
+                case .load(let references, let peer):
+                    try writeKept()
+                    receive(.loaded(try store.blocks(references), for: peer))
+                case .loadRounds(let from, let to, let peer):
+                    try writeKept()
+                    receive(.loaded(try store.blocks(from: from, to: to), for: peer))
+                case .wake(let time): wake(at: time)
+                case .note(let event): note(event)
+                }
+            }
+        } catch {
+            log.critical("stopping: \(error)")
+            return stop(error)
+        }
+        if hasExecuted { judge(.executed(LedgerHead(authority.executor))) }
+    }
+
+    private func writeKept() throws {
+        try store.persist(kept)
+        kept = []
+    }
+
+    private func wake(at time: Instant) {
+        if let wakeAt, wakeAt <= time { return }
+        wakeAt = time
+        let delay = time.milliseconds(since: ValidatorNode.now)
+        Task {
+            try? await Task.sleep(for: .milliseconds(Int(delay)))
+            woke(time)
+        }
+    }
+    private func woke(_ time: Instant) {
+        if wakeAt == time { wakeAt = nil }
+        receive(.woke)
+    }
+
+    private func note(_ event: AuthorityEvent) {
+        counters.note(event)
+        switch event {
+        case .diverged(let ours, let quorum):
+            log.critical("HALTED: commit \(ours.index) gave state \(ours.stateRoot) here and \(quorum.stateRoot) at a quorum")
+        case .equivocated(let author, let round): log.warning("validator \(author) made two blocks for round \(round)")
+        case .refused(let peer, let error): log.debug("refused from \(peer): \(error.map { "\($0)" } ?? "a request that makes no sense")")
+        case .resubmitted(let count): log.info("\(count) transactions are proposed again")
+        case .jumped(let round): log.info("caught up: proposing again from round \(round)")
+        case .proposed, .committed, .leaderSkipped: break
+        }
+    }
+
+    // MARK: Judging
+
+    private func judge(_ input: Scorer.Input) {
+        guard failure == nil else { return }
+        for effect in scorer.handle(input, now: ValidatorNode.now) {
+            switch effect {
+            case .hold(let job): gather([job.reveal.payloadRoot, job.reveal.trajectoryRoot], for: JobName(.hold, job.window, job.trainer), urgency: 4) { [engine, validator = scorerAddress] in
+                let outcome = try engine.hold(job, validator: validator)
+                return .held(job.window, trainer: job.trainer, outcome)
+            }
+            case .score(let job): gather([job.payloadRoot, job.base.parametersRoot], for: job.name, urgency: 3) { [engine, second] in
+                let result = try (job.again ? second() : engine).score(job)
+                return .scored(job.name, result.fact, witness: result.witness)
+            }
+            case .aggregate(let job):
+                let roots = [job.base.parametersRoot] + (job.base.momentumRoot == .zero ? [] : [job.base.momentumRoot]) + job.judged.map(\.root) + job.aggregated.map(\.root)
+                gather(roots, for: job.name, urgency: 5) { [engine] in
+                    let result = try engine.aggregate(job)
+                    return .aggregated(job.window, parametersRoot: result.parametersRoot, momentumRoot: result.momentumRoot, clipNorms: result.clipNorms, witness: result.witness)
+                }
+            case .replay(let job):
+                let roots = [job.opening.parametersRoot, job.reveal.trajectoryRoot] + (job.opening.ownPayload.map { [$0] } ?? [])
+                let served = [job.stateRoot] + (job.draw.withCompression ? [job.opening.residualIn] : [])
+                gather(roots, optional: served.filter { $0 != .zero }, for: job.name, urgency: job.again ? 2 : 1) { [engine, second] in
+                    let result = try (job.again ? second() : engine).replay(job)
+                    return .replayed(job.name, result.fact, witness: result.witness)
+                }
+            case .cancel(let name):
+                gathering.removeValue(forKey: name)?.cancel()
+                queue.cancel(name)
+            case .submit(let duty, let raw):
+                if case .refused(let reason) = submit(raw) { log.debug("duty \(duty.kind) of window \(duty.window) was refused: \(reason)") }
+            case .wake(let time):
+                if let scorerWakeAt, scorerWakeAt <= time { break }
+                scorerWakeAt = time
+                Task {
+                    try? await Task.sleep(for: .milliseconds(Int(time.milliseconds(since: ValidatorNode.now))))
+                    scorerWoke(time)
+                }
+            case .note(let event): log.info("scorer: \(event)")
+            }
+        }
+    }
+    private func scorerWoke(_ time: Instant) {
+        if scorerWakeAt == time { scorerWakeAt = nil }
+        judge(.woke)
+    }
+
+    private var scorerAddress: Address { genesis.validators[index.index].owner }
+
+    /// Fetches what a job needs and this node does not hold, then queues the job.
+    private func gather(_ roots: [Digest], optional: [Digest] = [], for name: JobName, urgency: Int, _ work: @escaping @Sendable () throws -> Scorer.Input) {
+        guard gathering[name] == nil else { return }
+        gathering[name] = Task {
+            for root in optional { _ = await fetch(root, attempts: 3) }
+            for root in roots where !(await fetch(root, attempts: name.kind == .hold ? 10 : 5)) {
+                gathered(name)
+                if !Task.isCancelled { judge(.unavailable(name)) }
+                return
+            }
+            gathered(name)
+            guard !Task.isCancelled else { return }
+            queue.add(name, urgency: urgency) {
+                let started = ContinuousClock.now
+                let answer: Scorer.Input
+                do { answer = try work() } catch { answer = .unavailable(name) }
+                let took = ContinuousClock.now - started
+                Task { await self.answered(name, answer, took) }
+            }
+        }
+    }
+    private func gathered(_ name: JobName) { gathering[name] = nil }
+    private func answered(_ name: JobName, _ answer: Scorer.Input, _ took: Duration) {
+        counters.computed(name, took)
+        log.debug("\(name) took \(took)")
+        judge(answer)
+    }
+
+    /// From the own store, or from any peer; asked again until it is there or the attempts are used up.
+    private func fetch(_ root: Digest, attempts: Int) async -> Bool {
+        for attempt in 0..<attempts {
+            if blobs.has(root) { return true }
+            for peer in network.connected {
+                if let bytes = await exchange.fetch(root, from: peer, limitBytes: 1 << 28) {
+                    try? blobs.put(bytes, root: root)
+                    if blobs.has(root) { return true }
+                }
+                if Task.isCancelled { return false }
+            }
+            try? await Task.sleep(for: .milliseconds(150 * (attempt + 1)))
+            if Task.isCancelled { return false }
+        }
+        return blobs.has(root)
+    }
+}
+
+/// A value made at its first use, once.
+final class Lazy<Value: Sendable>: @unchecked Sendable {
+    private let make: @Sendable () throws -> Value
+    private let lock = NSLock()
+    private var made: Value?
+    init(_ make: @escaping @Sendable () throws -> Value) { self.make = make }
+    func value() throws -> Value {
+        lock.lock()
+        defer { lock.unlock() }
+        if let made { return made }
+        let value = try make()
+        made = value
+        return value
+    }
+}
