@@ -3,8 +3,8 @@ import AssayPrimitives
 import AssayTensor
 
 /// What the kernels do on this machine: rates by path, beside the core's measured peak, and the root that proves their bits.
-public struct KernelBench: Sendable {
-    public struct Rate: Hashable, Sendable {
+public struct KernelBench: Encodable, Sendable {
+    public struct Rate: Encodable, Hashable, Sendable {
         public let kernel: String
         public let path: String
         public let shape: String
@@ -14,8 +14,12 @@ public struct KernelBench: Sendable {
         public let shareOfPeak: Double
     }
     public let rates: [Rate]
+    public struct Peak: Encodable, Hashable, Sendable {
+        public let path: String
+        public let gigaflopsPerSecond: Double
+    }
     /// Measured, one core, by path.
-    public let peaks: [(path: String, gigaflopsPerSecond: Double)]
+    public let peaks: [Peak]
     /// θ_root after 50 steps of the tiny model, seed 1, on the current path.
     public let trainedRoot: Digest
     public let trainedPath: String
@@ -23,7 +27,7 @@ public struct KernelBench: Sendable {
 
 /// Measures each kernel on each path that this machine has, with one thread. Takes a few seconds; less with `quick`.
 public func benchKernels(quick: Bool = false) -> KernelBench {
-    let peaks = KernelPath.available.map { (path: $0.rawValue, gigaflopsPerSecond: measuredPeak($0)) }
+    let peaks = KernelPath.available.map { KernelBench.Peak(path: $0.rawValue, gigaflopsPerSecond: measuredPeak($0)) }
     let peak = peaks.map(\.gigaflopsPerSecond).max() ?? 1
     var rates: [KernelBench.Rate] = []
     for path in KernelPath.available {

@@ -17,7 +17,6 @@ struct Assay: AsyncParsableCommand {
 
     /// As ArgumentParser's own, but with our exit codes and errors that speak for themselves.
     static func main() async {
-        setvbuf(stdout, nil, _IOLBF, 0)
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? AsyncParsableCommand { try await asynchronous.run() } else { try command.run() }

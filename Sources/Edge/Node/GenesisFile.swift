@@ -63,14 +63,14 @@ public struct GenesisFile: Codable, Sendable {
             validators: try validators.enumerated().map { index, validator in
                 try Genesis.Validator(
                     owner: address(validator.owner, "validators[\(index)].owner"), nodeKey: address(validator.nodeKey, "validators[\(index)].nodeKey"),
-                    consensusKey: publicKey(validator.consensusKey, "validators[\(index)].consensusKey"), networkKey: digest(validator.networkKey, "validators[\(index)].networkKey"),
-                    beaconTip: digest(validator.beaconTip, "validators[\(index)].beaconTip"), stake: wei(validator.stakeTokens, "validators[\(index)].stakeTokens"), endpoint: validator.endpoint)
+                    consensusKey: publicKey(validator.consensusKey, "validators[\(index)].consensusKey"), networkKey: digestOf(validator.networkKey, "validators[\(index)].networkKey"),
+                    beaconTip: digestOf(validator.beaconTip, "validators[\(index)].beaconTip"), stake: wei(validator.stakeTokens, "validators[\(index)].stakeTokens"), endpoint: validator.endpoint)
             },
             accounts: try accounts.enumerated().map { index, account in
                 try Genesis.Account(address: address(account.address, "accounts[\(index)].address"), balance: wei(account.balanceTokens, "accounts[\(index)].balanceTokens"))
             },
             model: try model.rules(), training: try training.rules(), run: try run.rules(),
-            dataRoot: try digest(data.root, "data.root"), dataBytes: data.bytes, parametersRoot: try digest(parametersRoot, "parametersRoot"))
+            dataRoot: try digestOf(data.root, "data.root"), dataBytes: data.bytes, parametersRoot: try digestOf(parametersRoot, "parametersRoot"))
         do { _ = try genesis.committee() } catch { throw Failure("genesis.json: the validators are no committee: \(error)") }
         if let expected = self.digest, expected != genesis.digest.description {
             throw Failure("genesis.json was changed: its digest is \(genesis.digest), but the file says \(expected)", remedy: "Take the file from whoever runs the network; every node must have the same one.")
@@ -162,7 +162,7 @@ func address(_ text: String, _ field: String) throws -> Address {
     guard let address = Address(text) else { throw Failure("\(field): “\(text)” is no address", remedy: "An address is 0x and 40 hexadecimal digits; mixed case must carry a right checksum.") }
     return address
 }
-func digest(_ text: String, _ field: String) throws -> Digest {
+func digestOf(_ text: String, _ field: String) throws -> Digest {
     guard let digest = Digest(hex: text) else { throw Failure("\(field): “\(text)” is no digest of 32 bytes") }
     return digest
 }

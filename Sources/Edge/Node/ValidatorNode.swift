@@ -82,7 +82,7 @@ public actor ValidatorNode {
         let (host, port) = try hostAndPort(file.listen ?? "", "node.json: listen")
         try await network.start(host: host, port: port)
         let events = Task {
-            for await event in network.events { await receive(event) }
+            for await event in network.events { await take(event) }
         }
         defer { events.cancel() }
         receive(.started)
@@ -116,7 +116,7 @@ public actor ValidatorNode {
 
     // MARK: Ordering
 
-    private func receive(_ event: PeerNetwork.Event) async {
+    private func take(_ event: PeerNetwork.Event) async {
         switch event {
         case .connected(let peer): receive(.connected(peer))
         case .disconnected: break

@@ -16,7 +16,7 @@ public final class ChildProcess: Sendable {
         self.log = log
         let process = Process()
         let pipe = Pipe()
-        if !FileManager.default.fileExists(atPath: log.path) { FileManager.default.createFile(atPath: log.path, contents: nil) }
+        if !FileManager.default.fileExists(atPath: log.path) { _ = FileManager.default.createFile(atPath: log.path, contents: nil) }
         let output: FileHandle
         do { output = try FileHandle(forWritingTo: log) } catch { throw Failure("cannot write \(log.path): \(error.localizedDescription)") }
         _ = try? output.seekToEnd()

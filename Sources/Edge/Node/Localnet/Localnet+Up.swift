@@ -40,7 +40,7 @@ extension Localnet {
         try? FileManager.default.removeItem(at: Network.file(options.home))
         let log = options.home.deletingLastPathComponent().appending(path: options.home.lastPathComponent + ".log")
         try FileManager.default.createDirectory(at: log.deletingLastPathComponent(), withIntermediateDirectories: true)
-        FileManager.default.createFile(atPath: log.path, contents: nil)
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         let process = Process()
         process.executableURL = program
         process.arguments = arguments

@@ -1,0 +1,40 @@
+import ArgumentParser
+import AssayNode
+import AssayTensor
+import AssayTraining
+import Foundation
+
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "bench", abstract: "Measure this machine.", subcommands: [KernelsCommand.self, TrainCommand.self])
+
+    struct KernelsCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "kernels", abstract: "Rate of every kernel on every path, its share of the core's peak, and the root that 50 steps of training must give.")
+        @Flag(name: .long, help: "Fewer repetitions.") var quick = false
+        @OptionGroup var output: JSONOption
+        func run() throws {
+            try KernelPath.selectFromEnvironment()
+            let report = benchKernels(quick: quick)
+            if output.json { return try printJSON(report) }
+            for peak in report.peaks { print("\(peak.path): peak \(String(format: "%.0f", peak.gigaflopsPerSecond)) GFLOP/s") }
+            for rate in report.rates { print("\(rate.path)  \(rate.kernel)  \(rate.shape)  \(String(format: "%.1f", rate.gigaflopsPerSecond)) GFLOP/s  \(String(format: "%.0f", rate.shareOfPeak * 100)) %") }
+            print("trained root \(report.trainedRoot)")
+        }
+    }
+
+    struct TrainCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "train", abstract: "Tokens per second of training.")
+        @Option(name: .long, help: "nano, char or gpt2.") var shape = "nano"
+        @Option(name: .long, help: "Threads.") var threads = 1
+        @Option(name: .long, help: "Steps; the median counts.") var steps = 12
+        @OptionGroup var output: JSONOption
+        func run() throws {
+            try KernelPath.selectFromEnvironment()
+            guard let (modelShape, rows) = benchShape(named: shape) else { throw ValidationError("--shape \(shape): known are nano, char, gpt2") }
+            guard (1...256).contains(threads), (1...10_000).contains(steps) else { throw ValidationError("--threads is 1…256, --steps 1…10000") }
+            let rate = benchTraining(shape: modelShape, rows: rows, threads: threads, steps: steps, path: .current)
+            struct Report: Encodable { var shape, kernels: String; var threads: Int; var tokensPerSecond: Double }
+            if output.json { return try printJSON(Report(shape: shape, kernels: KernelPath.current.rawValue, threads: threads, tokensPerSecond: rate)) }
+            print("\(shape): \(String(format: "%.0f", rate)) tokens/s, \(threads) threads, \(KernelPath.current.rawValue)")
+        }
+    }
+}
