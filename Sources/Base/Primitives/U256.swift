@@ -1,14 +1,17 @@
 /// An unsigned 256-bit integer: wei, and the words of the ABI. Every operation that can fail throws; nothing wraps or traps.
 public struct U256: Hashable, Comparable, Sendable, ExpressibleByIntegerLiteral {
-    public let high: UInt128
-    public let low: UInt128
+    // Words of 64 bits, least significant first: a stored UInt128 asks for an alignment that frames of async functions do not keep.
+    private let word0: UInt64, word1: UInt64, word2: UInt64, word3: UInt64
+
+    public var high: UInt128 { UInt128(word3) << 64 | UInt128(word2) }
+    public var low: UInt128 { UInt128(word1) << 64 | UInt128(word0) }
 
     public static let zero = U256(high: 0, low: 0)
     public static let max = U256(high: .max, low: .max)
 
     public init(high: UInt128, low: UInt128) {
-        self.high = high
-        self.low = low
+        (word0, word1) = (UInt64(truncatingIfNeeded: low), UInt64(truncatingIfNeeded: low >> 64))
+        (word2, word3) = (UInt64(truncatingIfNeeded: high), UInt64(truncatingIfNeeded: high >> 64))
     }
     public init(_ value: some UnsignedInteger & FixedWidthInteger) { self.init(high: 0, low: UInt128(value)) }
     public init(integerLiteral value: UInt64) { self.init(value) }
@@ -121,9 +124,7 @@ public struct U256: Hashable, Comparable, Sendable, ExpressibleByIntegerLiteral 
     }
 
     private func bit(_ index: Int) -> Bool { index < 128 ? low >> UInt128(index) & 1 == 1 : high >> UInt128(index - 128) & 1 == 1 }
-    private var limbs: [UInt64] {
-        [UInt64(truncatingIfNeeded: low), UInt64(truncatingIfNeeded: low >> 64), UInt64(truncatingIfNeeded: high), UInt64(truncatingIfNeeded: high >> 64)]
-    }
+    private var limbs: [UInt64] { [word0, word1, word2, word3] }
     private init(limbs: ArraySlice<UInt64>) {
         let start = limbs.startIndex
         self.init(high: UInt128(limbs[start + 3]) << 64 | UInt128(limbs[start + 2]), low: UInt128(limbs[start + 1]) << 64 | UInt128(limbs[start]))

@@ -75,25 +75,30 @@ public actor TrainerNode {
         guard try await client.uint64("eth_chainId") == genesis.chainID else {
             throw Failure("\(client.url) is another network's: its chain id is not \(genesis.chainID)", remedy: "Take the genesis file of that network.")
         }
-        let register = ABIFunction("registerTrainer(address,string,bytes)"), stakeOf = ABIFunction("stakeOf(address)(uint256)"), members = ABIFunction("members(bytes32,uint256,uint256)(address[])")
-        try await Refusal.telling {
-            if case .uint(let stake)? = try await client.view(stakeOf, at: ContractAddress.staking, [.address(owner.address)]).first, stake.isZero {
-                let minimum = genesis.run.trainerMinimumStake
-                let proof = NodeKeyProof.make(nodeKey, owner: owner.address, genesis: genesis.digest)
-                let block = try await client.transact(owner, chainID: genesis.chainID, to: ContractAddress.staking, value: minimum, data: register.call(.address(nodeKey.address), .string(name), .bytes(proof)))
-                log.info("registered \(owner.address) with a stake of \(tokens(minimum)) in block \(block)")
-            }
-            var joined: [ABIValue] = []
-            var cursor: UInt64 = 0
-            while case .array(let page)? = try await client.view(members, at: ContractAddress.runs, [.bytes32(genesis.runID), .uint(cursor), .uint(100 as UInt64)]).first, !page.isEmpty {
-                joined += page
-                cursor += UInt64(page.count)
-            }
-            if !joined.contains(.address(owner.address)) {
-                let block = try await client.transact(owner, chainID: genesis.chainID, to: ContractAddress.runs, data: ABIFunction("joinRun(bytes32)").call(.bytes32(genesis.runID)))
-                log.info("joined the run in block \(block)")
-            }
+        do {
+            try await register(client)
+            try await joinRun(client)
+        } catch { throw Refusal.explained(error) }
+    }
+
+    private func register(_ client: RPCClient) async throws {
+        guard case .uint(let stake)? = try await client.view(ABIFunction("stakeOf(address)(uint256)"), at: ContractAddress.staking, [.address(owner.address)]).first, stake.isZero else { return }
+        let minimum = genesis.run.trainerMinimumStake
+        let proof = NodeKeyProof.make(nodeKey, owner: owner.address, genesis: genesis.digest)
+        let data = ABIFunction("registerTrainer(address,string,bytes)").call(.address(nodeKey.address), .string(name), .bytes(proof))
+        let block = try await client.transact(owner, chainID: genesis.chainID, to: ContractAddress.staking, value: minimum, data: data)
+        log.info("registered \(owner.address) with a stake of \(tokens(minimum)) in block \(block)")
+    }
+
+    private func joinRun(_ client: RPCClient) async throws {
+        let members = ABIFunction("members(bytes32,uint256,uint256)(address[])")
+        var cursor: UInt64 = 0
+        while case .array(let page)? = try await client.view(members, at: ContractAddress.runs, [.bytes32(genesis.runID), .uint(U256(cursor)), .uint(100)]).first, !page.isEmpty {
+            if page.contains(.address(owner.address)) { return }
+            cursor += UInt64(page.count)
         }
+        let block = try await client.transact(owner, chainID: genesis.chainID, to: ContractAddress.runs, data: ABIFunction("joinRun(bytes32)").call(.bytes32(genesis.runID)))
+        log.info("joined the run in block \(block)")
     }
 
     /// The first validator that answers; waits for one.
@@ -101,7 +106,9 @@ public actor TrainerNode {
         var reported = false
         while true {
             try Task.checkCancellation()
-            for client in clients where (try? await client.uint64("eth_blockNumber")) != nil { return client }
+            for client in clients {
+                if await client.isReachable() { return client }
+            }
             if !reported { log.info("waiting for a validator to answer") }
             reported = true
             try await Task.sleep(for: .milliseconds(300))

@@ -53,8 +53,17 @@ public struct RPCClient: Sendable {
 
     // MARK: In Swift's terms
 
+    /// Whether it answers at all.
+    public func isReachable() async -> Bool {
+        do {
+            _ = try await call("eth_blockNumber", [], timeout: .seconds(5))
+            return true
+        } catch { return false }
+    }
+
     public func uint64(_ method: String, _ parameters: JSON = []) async throws -> UInt64 {
-        guard let text = try await call(method, parameters).string, let value = U256(text)?.uint64 else { throw ClientError.malformed(url: url, what: "a quantity") }
+        let answer = try await call(method, parameters)
+        guard let text = answer.string, let value = U256(text)?.uint64 else { throw ClientError.malformed(url: url, what: "a quantity") }
         return value
     }
     public func balance(_ address: Address) async throws -> U256 {
@@ -81,23 +90,34 @@ public struct RPCClient: Sendable {
     /// Signs, sends and waits for a transaction of an account.
     /// - Returns: the block's number. - Throws: `ClientError.refused` with the named revert if it failed.
     public func transact(_ key: KeyPair, chainID: UInt64, to: Address, value: U256 = 0, data: [UInt8], seconds: Int = 60) async throws -> UInt64 {
-        let nonce = try await uint64("eth_getTransactionCount", [.string(key.address.description), "pending"])
-        let callObject: JSON = ["from": .string(key.address.description), "to": .string(to.description), "value": Quantity.json(value), "data": .string(hex(data))]
-        let gas = try await uint64("eth_estimateGas", [callObject])
-        let fee = try Ledger.baseFee.multiplied(by: 2)
-        let transaction = Transaction.dynamicFee(chainID: chainID, nonce: nonce, maxFeePerGas: fee, gasLimit: gas, to: to, value: value, data: data, by: key)
+        let nonce = RPCClient.quantity(try await call("eth_getTransactionCount", .array([.string(key.address.description), .string("pending")])))
+        let gas = RPCClient.quantity(try await call("eth_estimateGas", .array([RPCClient.callObject(key.address, to, value, data)])))
+        let transaction = RPCClient.signed(key, chainID, nonce, gas, to, value, data)
         _ = try await call("eth_sendRawTransaction", [.string(hex(transaction.raw))])
-        let deadline = ContinuousClock.now + .seconds(seconds)
-        while ContinuousClock.now < deadline {
-            let receipt = try await call("eth_getTransactionReceipt", [.string(transaction.hash.description)])
-            if !receipt.isNull {
-                guard receipt["status"]?.string == "0x1" else { throw ClientError.refused(url: url, RPCError(3, "the transaction \(transaction.hash) failed")) }
-                return receipt["blockNumber"]?.string.flatMap { U256($0)?.uint64 } ?? 0
-            }
-            try await Task.sleep(for: .milliseconds(150))
-        }
-        throw ClientError.unreachable(url: url, cause: "the transaction \(transaction.hash) was not executed within \(seconds) s")
+        return try await executed(transaction.hash, seconds: seconds)
     }
+
+    private static func callObject(_ from: Address, _ to: Address, _ value: U256, _ data: [UInt8]) -> JSON {
+        ["from": .string(from.description), "to": .string(to.description), "value": Quantity.json(value), "data": .string(hex(data))]
+    }
+
+    private static func signed(_ key: KeyPair, _ chainID: UInt64, _ nonce: UInt64, _ gas: UInt64, _ to: Address, _ value: U256, _ data: [UInt8]) -> Transaction {
+        .dynamicFee(chainID: chainID, nonce: nonce, maxFeePerGas: Ledger.baseFee, gasLimit: gas, to: to, value: value, data: data, by: key)
+    }
+
+    /// Waits for a transaction's receipt.
+    private func executed(_ hash: Digest, seconds: Int) async throws -> UInt64 {
+        for _ in 0..<max(1, seconds * 6) {
+            let receipt = try await call("eth_getTransactionReceipt", [.string(hash.description)])
+            if !receipt.isNull {
+                guard receipt["status"]?.string == "0x1" else { throw ClientError.refused(url: url, RPCError(3, "the transaction \(hash) failed")) }
+                return RPCClient.quantity(receipt["blockNumber"])
+            }
+                try await Task.sleep(nanoseconds: 160_000_000)
+        }
+        throw ClientError.unreachable(url: url, cause: "the transaction \(hash) was not executed within \(seconds) s")
+    }
+    private static func quantity(_ json: JSON?) -> UInt64 { json?.string.flatMap { U256($0) }?.uint64 ?? 0 }
 
     // MARK: Blobs
 

@@ -178,7 +178,9 @@ private actor Run {
     // MARK: Watching
 
     private func client() async throws -> RPCClient {
-        for client in clients where (try? await client.uint64("eth_blockNumber")) != nil { return client }
+        for client in clients {
+            if await client.isReachable() { return client }
+        }
         throw Failure("no validator answers any more", remedy: "See the logs in \(options.home.path).")
     }
 
