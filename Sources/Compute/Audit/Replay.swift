@@ -33,22 +33,46 @@ public struct Replay {
         func result(_ expected: Digest, _ found: Digest) -> Result {
             Result(fact: ReplayFact(verdict: expected == found ? .equal : .differs, expected: expected, found: found), witness: witness(validator, inside))
         }
-        guard draw.withCompression, found == trajectory.digests[segment + 1] else { return result(trajectory.digests[segment + 1], found) }
-        // The residual is the one thing that only the trainer has.
-        guard reveal.residualIn == .zero || opening.residual?.blobRoot == reveal.residualIn else {
-            return Result(fact: ReplayFact(verdict: .unserved, expected: reveal.residualIn, found: .zero), witness: witness(validator, inside))
+        guard draw.withCompression, segment + 1 == Int(trainer.rules.segments), found == trajectory.digests[segment + 1] else { return result(trajectory.digests[segment + 1], found) }
+        // The residual is the one thing that only the trainer has. One that is no residual of this model counts as not served.
+        var opening = opening
+        if reveal.residualIn == .zero { opening.residual = nil } else {
+            guard let residual = opening.residual, residual.count == trainer.table.count, residual.blobRoot == reveal.residualIn, bounded(residual) else {
+                return Result(fact: ReplayFact(verdict: .unserved, expected: reveal.residualIn, found: .zero), witness: witness(validator, inside))
+            }
         }
-        let compressed = try trainer.compress(try trainer.delta(opening, end: state.parameters))
-        let expected = Trajectory.final(state: trajectory.digests[segment + 1], payload: reveal.payloadRoot, residual: reveal.residualOut)
+        let delta = try trainer.delta(opening, end: state.parameters)
+        let committed = trajectory.digests[segment + 2]
+        // Honest training that ends outside the payload's format has no payload, whatever was revealed.
+        guard let compressed = try? trainer.compress(delta) else { return result(committed, .zero) }
+        let revealed = Trajectory.final(state: found, payload: reveal.payloadRoot, residual: reveal.residualOut)
         let final = Trajectory.final(state: found, payload: compressed.payloadRoot, residual: compressed.residualRoot)
-        return trajectory.digests[segment + 2] == expected ? result(expected, final) : result(trajectory.digests[segment + 2], final)
+        // Both must be what was computed: a true trajectory beside the payload of another training is a fraud too.
+        return result(final == committed ? revealed : committed, final)
     }
 
     /// From the served blob if it is what was committed to; else from the opening, at the trainer's expense.
     private func openingState(_ segment: Int, _ opening: WindowOpening, _ served: [UInt8]?, _ trajectory: Trajectory) throws(PayloadError) -> InnerState {
-        if segment > 0, let served, let state = try? InnerState(blob: served, count: trainer.table.count), state.digest == trajectory.digests[segment] { return state }
+        if segment > 0, let served, let state = try? InnerState(blob: served, count: trainer.table.count), state.digest == trajectory.digests[segment],
+           isPossible(state, at: segment, opening.window) { return state }
         return try trainer.state(at: segment, of: opening)
     }
+
+    /// Whether training as the rules have it could have come to this state. What a trainer serves, it may have made up; from a possible state nothing
+    /// can overflow a counter, and no NaN can arise whose bits would be the CPU's choice.
+    private func isPossible(_ state: InnerState, at segment: Int, _ window: Window) -> Bool {
+        let steps = UInt64(segment) * UInt64(trainer.rules.segmentSteps)
+        guard state.step == window.rawValue &* UInt64(trainer.rules.innerSteps) &+ steps, state.stepsSinceReset <= steps else { return false }
+        let rules = OptimizerRules(trainer.rules)
+        var power1: Float = 1, power2: Float = 1
+        for _ in 0..<state.stepsSinceReset { (power1, power2) = (power1 * rules.beta1, power2 * rules.beta2) }
+        return state.beta1Power.bitPattern == power1.bitPattern && state.beta2Power.bitPattern == power2.bitPattern
+            && bounded(state.parameters) && bounded(state.m) && bounded(state.v)
+            && state.v.withUnsafeBufferPointer { $0.allSatisfy { $0 >= 0 } }
+    }
+
+    /// Finite, and far from the ends of Float.
+    private func bounded(_ buffer: FloatBuffer) -> Bool { buffer.withUnsafeBufferPointer { $0.allSatisfy { abs($0) <= 0x1p60 } } }
 
     private func witness(_ validator: Address, _ inside: Digest) -> Digest {
         Digest.tagged("assay/witness/replay/1") {

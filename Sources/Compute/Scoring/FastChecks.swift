@@ -17,9 +17,8 @@ public enum FastChecks {
     public static func check(payload: [UInt8], trajectory: [UInt8], earlier: [[UInt8]], rules: TrainingRules, compressor: any Compressor) throws(Refusal) {
         do { _ = try compressor.decompress(payload) } catch { throw .payload(error) }
         guard let digests = try? Trajectory(canonicalBytes: trajectory).digests, digests.count == Int(rules.segments) + 2 else { throw .trajectory }
-        let values = compressor.quantised(payload)
         for (number, other) in earlier.enumerated() {
-            let likeness = Compressors.likeness(values, compressor.quantised(other))
+            let likeness = compressor.likeness(payload, other)
             if likeness >= copyLikeness { throw .copy(of: number, likeness: likeness) }
         }
     }

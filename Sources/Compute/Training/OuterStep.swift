@@ -33,9 +33,8 @@ public struct OuterStep {
     private func float(_ bits: FloatBits) -> Float { Float(bitPattern: bits.bits) }
 
     /// The norms to clip to: as measured, or the rule's root mean square before any was.
-    public func norms(_ state: OuterState) -> [Float] {
-        state.clipNorms.count == table.entries.count ? state.clipNorms : table.entries.map { Float(Double(float(rules.firstClip)) * Double($0.count).squareRoot()) }
-    }
+    public func norms(_ state: OuterState) -> [Float] { state.clipNorms.count == table.entries.count ? state.clipNorms : firstNorms }
+    private var firstNorms: [Float] { table.entries.map { Float(Double(float(rules.firstClip)) * Double($0.count).squareRoot()) } }
 
     /// Each tensor's norm, in Double over chunks by the rule, rounded once.
     public func tensorNorms(_ update: FloatBuffer) -> [Float] {
@@ -56,7 +55,8 @@ public struct OuterStep {
     ///
     /// - Parameters:
     ///   - aggregated: decoded payloads by ascending trainer; none: θ and momentum stay.
-    ///   - judged: all that were judged; the lower medians of their norms are the next limits, at most twice the ones before.
+    ///   - judged: all that were judged; the lower medians of their norms are the next limits, at most twice the ones before, where
+    ///     those count as no less than 2^-10 of the first ones. So a tensor that a median of nothing has closed can open again.
     public func apply(_ state: OuterState, aggregated: [FloatBuffer], judged: [FloatBuffer]) -> OuterState {
         let limits = norms(state)
         var next = OuterState(parameters: state.parameters, momentum: state.momentum, clipNorms: nextNorms(state, limits, judged))
@@ -82,11 +82,12 @@ public struct OuterStep {
 
     private func nextNorms(_ state: OuterState, _ limits: [Float], _ judged: [FloatBuffer]) -> [Float] {
         guard !judged.isEmpty else { return state.clipNorms }
-        let measured = judged.map(tensorNorms)
+        let measured = judged.map(tensorNorms), first = firstNorms
         return table.entries.indices.map { tensor in
             let sorted = measured.map { $0[tensor] }.sorted()
             let median = sorted[(sorted.count - 1) / 2]
-            return median > 2 * limits[tensor] ? 2 * limits[tensor] : median
+            let most = 2 * max(limits[tensor], first[tensor] * 0x1p-10)
+            return median > most ? most : median
         }
     }
 }

@@ -67,16 +67,35 @@ public struct Int4Compressor: Compressor {
             guard scale.isFinite else { throw .scaleNotFinite(group: group) }
             guard scale.sign == .plus, scale <= Int4Compressor.largestScale else { throw .scaleOutOfRange(group: group, bits: scale.bitPattern) }
             let start = group * Int4Compressor.groupSize, end = min(start + Int4Compressor.groupSize, count)
+            var largest: Int32 = 0
             for index in start..<end {
                 let byte = payload[valuesStart + index / 2]
                 let nibble = index & 1 == 0 ? byte & 15 : byte >> 4
                 guard nibble != 0 else { throw .valueOutOfRange(index: index) }
-                values.pointer[index] = Float(Int32(nibble) - 8) * scale
+                let value = Int32(nibble) - 8
+                largest = max(largest, abs(value))
+                values.pointer[index] = Float(value) * scale
             }
+            guard largest == (scale == 0 ? 0 : 7) else { throw .groupNotNormal(group: group) }
         }
         if count & 1 == 1, payload[payload.count - 1] >> 4 != 8 { throw .paddingNotZero }
         return values
     }
 
-    public func quantised(_ payload: [UInt8]) -> ArraySlice<UInt8> { payload.count == payloadBytes ? payload[valuesStart...] : [] }
+    public func likeness(_ a: [UInt8], _ b: [UInt8]) -> Int {
+        guard a.count == payloadBytes, b.count == payloadBytes else { return 0 }
+        var counted = 0, equal = 0
+        for index in valuesStart..<payloadBytes {
+            let (x, y) = (a[index], b[index])
+            if x & 15 != 8 {
+                counted += 1
+                if x & 15 == y & 15 { equal += 1 }
+            }
+            if x >> 4 != 8 {
+                counted += 1
+                if x >> 4 == y >> 4 { equal += 1 }
+            }
+        }
+        return likenessShare(equal: equal, counted: counted)
+    }
 }
