@@ -102,7 +102,6 @@ enum Judgement {
             Scores.replayed, from: ContractAddress.scores, .bytes32(environment.run), .uint(record.window.rawValue), .address(draw.trainer), .uint(draw.window.rawValue), .uint(UInt64(draw.segment)), .bool(draw.withCompression),
             .uint(UInt64(fact.verdict.rawValue)), .bytes32(fact.expected), .bytes32(fact.found))
         guard var member = environment.state[Runs.memberKey(draw.trainer)] else { return }
-        member.replayed = member.replayed.filter { $0.advanced(by: UInt64(environment.rules.lookBack) + 2) > record.window } + [draw.window]
         switch fact.verdict {
         case .equal:
             member.cleanReplays = min(member.cleanReplays + 1, 1_000_000)

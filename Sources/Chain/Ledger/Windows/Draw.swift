@@ -12,6 +12,7 @@ enum Draw {
         let validators = environment.validators
         record.scoreDraws = scorers(record, beacon, validators, environment.rules)
         record.replays = replays(record, beacon, validators, environment)
+        for replay in record.replays { remember(replay.draw, record.window, &environment) }
         environment.emit(Runs.windowDrawn, from: ContractAddress.runs, .bytes32(environment.run), .uint(record.window.rawValue), .bytes32(beacon), .uint(UInt64(record.judged.count)))
     }
 
@@ -94,6 +95,13 @@ enum Draw {
     }
 
     // MARK: What is replayed
+
+    /// A window is replayed once: whatever comes of it, it is not drawn again.
+    private static func remember(_ draw: ReplayDraw, _ window: Window, _ environment: inout Environment) {
+        guard var member = environment.state[Runs.memberKey(draw.trainer)] else { return }
+        member.replayed = member.replayed.filter { $0.advanced(by: UInt64(environment.rules.lookBack) + 2) > window } + [draw.window]
+        environment.state[Runs.memberKey(draw.trainer)] = member
+    }
 
     private static func replays(_ record: WindowRecord, _ beacon: Digest, _ validators: [StakerRecord], _ environment: Environment) -> [ReplayRecord] {
         let rules = environment.rules, training = environment.genesis.training
