@@ -45,6 +45,12 @@ import Testing
         for path in KernelPath.available { #expect(try windows(4, path: path).roots == one) }
     }
 
+    /// Stands for every machine: shards, kernels, payloads, clipping and the outer step are all in it. It changes with a rule and with nothing else.
+    @Test func `four windows end on the golden root`() throws {
+        let root = try #require(try windows(4).roots.last)
+        #expect("\(root)" == "0x79e818a65fc7518155b0bac991c775a6f3fd452dc6cfa56c6bdef3f2bac37e7e")
+    }
+
     @Test func `a compressor that this version has not is refused, with what it has`() {
         var run = SmallRun()
         run.rules.compressor = .lowRankInt4
