@@ -98,6 +98,25 @@ struct LocalnetTests {
         return rows.first { $0.event == "Revealed" }?.values["payloadRoot"].flatMap { Digest(hex: $0) }
     }
 
+    @Test(.enabled(if: Python.isThere, "\(Python.absent)"), .timeLimit(.minutes(3))) func `web3.py and eth-account, unmodified, connect, send, register and read`() async throws {
+        let folder = try Program.scratch()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let home = folder.appending(path: "net")
+        let network = try Program.start(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "1", "--data", Program.text!], output: folder.appending(path: "out"), errors: folder.appending(path: "err"))
+        defer {
+            if network.isRunning { network.terminate() }
+            network.waitUntilExit()
+        }
+        while network.isRunning, (try? Localnet.Network.read(home)) == nil { try await Task.sleep(for: .milliseconds(50)) }
+        let facts = try Localnet.Network.read(home)
+        let said = try Python.run("web3_client.py", arguments: [facts.validators[0].rpc, facts.faucet.privateKey])
+        #expect(String(decoding: said, as: UTF8.self).contains("all done"))
+        // Ended from outside, as by Ctrl-C: all processes go.
+        kill(network.processIdentifier, SIGINT)
+        network.waitUntilExit()
+        #expect((facts.validators.map(\.pid) + facts.trainers.map(\.pid)).allSatisfy { kill($0, 0) != 0 })
+    }
+
     @Test(.timeLimit(.minutes(4))) func `a validator that is killed comes back, and nobody is slashed for it`() async throws {
         let folder = try Program.scratch()
         defer { try? FileManager.default.removeItem(at: folder) }
