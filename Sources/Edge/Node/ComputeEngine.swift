@@ -102,6 +102,8 @@ public final class ComputeEngine: @unchecked Sendable {
 
     /// Trains a window and keeps its payload, trajectory and residual.
     public func train(_ job: TrainJob, behaviour: Behaviour, progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
+        // Training without the residual that is claimed would look like fraud.
+        if job.opening.residualIn != .zero { _ = try floats(job.opening.residualIn) }
         let result = try trainer.train(try opening(job.opening, job.window, job.trainer), behaviour: behaviour, progress: progress)
         try blobs.put(result.payload)
         try blobs.put(result.trajectory.bytes)

@@ -7,6 +7,8 @@ enum Phases {
     /// Ledger time between two commits that counts at most: an outage does not expire every phase at once.
     private static let longestStep: UInt64 = 2_000
 
+    private static let shortestLimit: UInt64 = 10_000
+
     static func limit(_ phase: WindowPhase, _ rules: RunRules) -> UInt64 {
         let percent: UInt64 = switch phase {
         case .commit: 100
@@ -17,7 +19,9 @@ enum Phases {
         case .replayCommit: 60
         case .serve: 0
         }
-        return rules.windowMilliseconds / 100 * percent
+        // A short phase still leaves a busy machine the time for a message: 10 s, or a quarter of a window that is shorter.
+        let floor = percent == 0 ? 0 : min(shortestLimit, rules.windowMilliseconds / 4)
+        return max(rules.windowMilliseconds / 100 * percent, floor)
     }
 
     static func advance(_ environment: inout Environment) {
