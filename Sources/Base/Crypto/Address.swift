@@ -2,13 +2,31 @@ import AssayPrimitives
 
 /// An account: the last 20 bytes of the keccak-256 of a public key, or a contract's fixed number.
 public struct Address: Hashable, Comparable, Sendable, CustomStringConvertible, CanonicalCodable {
-    public let bytes: [UInt8]
+    /// Big-endian, so that order of words is order of bytes.
+    private let words: (UInt64, UInt64, UInt32)
     public static let zero = Address(bytes: [UInt8](repeating: 0, count: 20))
 
     /// - Precondition: exactly 20 bytes.
     public init(bytes: some Collection<UInt8>) {
         precondition(bytes.count == 20, "an address has 20 bytes, not \(bytes.count)")
-        self.bytes = Array(bytes)
+        var words: (UInt64, UInt64, UInt32) = (0, 0, 0)
+        for (index, byte) in bytes.enumerated() {
+            switch index {
+            case 0..<8: words.0 = words.0 << 8 | UInt64(byte)
+            case 8..<16: words.1 = words.1 << 8 | UInt64(byte)
+            default: words.2 = words.2 << 8 | UInt32(byte)
+            }
+        }
+        self.words = words
+    }
+
+    public var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(20)
+        withUnsafeBytes(of: words.0.bigEndian) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: words.1.bigEndian) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: words.2.bigEndian) { bytes.append(contentsOf: $0) }
+        return bytes
     }
 
     /// 0x…`number`, where the native contracts live.
@@ -31,7 +49,13 @@ public struct Address: Hashable, Comparable, Sendable, CustomStringConvertible, 
             return digit >= 97 && nibble >= 8 ? digit - 32 : digit
         }, as: UTF8.self)
     }
-    public static func < (a: Address, b: Address) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
+    public static func == (a: Address, b: Address) -> Bool { a.words == b.words }
+    public static func < (a: Address, b: Address) -> Bool { a.words < b.words }
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+    }
     public func encode(into encoder: inout CanonicalEncoder) { encoder.append(fixed: bytes) }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) { self.init(bytes: try decoder.fixed(20)) }
 }

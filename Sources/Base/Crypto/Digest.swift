@@ -36,8 +36,10 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible, C
         hasher.combine(words.2)
         hasher.combine(words.3)
     }
-    public func encode(into encoder: inout CanonicalEncoder) { encoder.append(fixed: bytes) }
-    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) { self.init(bytes: try decoder.fixed(32)) }
+    public func encode(into encoder: inout CanonicalEncoder) { withUnsafeBytes(of: words) { encoder.append(fixed: $0) } }
+    public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        self.init(words: try decoder.fixed(32) { $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self) })
+    }
 
     private var bigEndianWords: (UInt64, UInt64, UInt64, UInt64) {
         (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
@@ -45,13 +47,18 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible, C
 
     /// SHA-256 of the bytes.
     public static func sha256(_ bytes: some Sequence<UInt8>) -> Digest {
-        let hasher = SHA256Hasher()
-        hasher.update(bytes)
-        return hasher.finish()
+        bytes.withContiguousStorageIfAvailable { sha256(UnsafeRawBufferPointer($0)) } ?? Array(bytes).withUnsafeBytes { sha256($0) }
+    }
+    private static func sha256(_ bytes: UnsafeRawBufferPointer) -> Digest {
+        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        withUnsafeMutableBytes(of: &words) { out in
+            guard EVP_Digest(bytes.baseAddress, bytes.count, out.baseAddress, nil, algorithm.md, nil) == 1 else { preconditionFailure("libcrypto computes SHA-256 of anything") }
+        }
+        return Digest(words: words)
     }
 
     /// H(tag ‖ parts): every hash of a meaning of its own starts with its tag, behind the tag's length.
-    public static func tagged(_ tag: String, _ build: (inout CanonicalEncoder) -> Void) -> Digest {
+    @inlinable public static func tagged(_ tag: String, _ build: (inout CanonicalEncoder) -> Void) -> Digest {
         var encoder = CanonicalEncoder()
         encoder.append(tag)
         build(&encoder)
@@ -66,12 +73,22 @@ extension SeededGenerator {
     public init(_ digest: Digest) { self.init(Philox(digest)) }
 }
 
+/// Fetched once: libcrypto would look it up by name for every hash.
+private struct Algorithm: @unchecked Sendable {
+    let md: OpaquePointer
+    init() {
+        guard let md = EVP_MD_fetch(nil, "SHA256", nil) else { preconditionFailure("libcrypto has no SHA-256") }
+        self.md = md
+    }
+}
+private let algorithm = Algorithm()
+
 /// SHA-256 in pieces.
 public struct SHA256Hasher {
     private final class Context {
         let pointer: OpaquePointer
         init() {
-            guard let pointer = EVP_MD_CTX_new(), EVP_DigestInit_ex(pointer, EVP_sha256(), nil) == 1 else { preconditionFailure("libcrypto has no SHA-256") }
+            guard let pointer = EVP_MD_CTX_new(), EVP_DigestInit_ex(pointer, algorithm.md, nil) == 1 else { preconditionFailure("libcrypto has no SHA-256") }
             self.pointer = pointer
         }
         deinit { EVP_MD_CTX_free(pointer) }

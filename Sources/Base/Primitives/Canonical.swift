@@ -6,14 +6,14 @@ public protocol CanonicalCodable {
 }
 
 extension CanonicalCodable {
-    public var canonicalBytes: [UInt8] {
+    @inlinable public var canonicalBytes: [UInt8] {
         var encoder = CanonicalEncoder()
         encode(into: &encoder)
         return encoder.bytes
     }
 
     /// - Throws: `DecodingError` also if bytes are left over.
-    public init(canonicalBytes bytes: [UInt8]) throws(DecodingError) {
+    @inlinable public init(canonicalBytes bytes: [UInt8]) throws(DecodingError) {
         var decoder = CanonicalDecoder(bytes)
         self = try Self(from: &decoder)
         try decoder.finish()
@@ -45,53 +45,50 @@ public struct CanonicalEncoder: Sendable {
 
     public mutating func append(_ value: UInt8) { bytes.append(value) }
     public mutating func append(_ value: Bool) { bytes.append(value ? 1 : 0) }
-    public mutating func append(_ value: UInt16) { appendInteger(value) }
-    public mutating func append(_ value: UInt32) { appendInteger(value) }
-    public mutating func append(_ value: UInt64) { appendInteger(value) }
+    public mutating func append(_ value: UInt16) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
+    public mutating func append(_ value: UInt32) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
+    public mutating func append(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
     public mutating func append(_ value: U256) { bytes.append(contentsOf: value.bigEndianBytes) }
-    public mutating func append(_ value: some CanonicalCodable) { value.encode(into: &self) }
+    @inlinable public mutating func append(_ value: some CanonicalCodable) { value.encode(into: &self) }
 
     /// Bytes whose number both sides know.
-    public mutating func append(fixed value: some Collection<UInt8>) { bytes.append(contentsOf: value) }
+    public mutating func append(fixed value: [UInt8]) { bytes.append(contentsOf: value) }
+    public mutating func append(fixed value: UnsafeRawBufferPointer) { bytes.append(contentsOf: value) }
+    public mutating func append(fixed value: ArraySlice<UInt8>) { bytes.append(contentsOf: value) }
 
     /// Bytes of any number, behind their count.
-    public mutating func append(counted value: some Collection<UInt8>) {
+    public mutating func append(counted value: [UInt8]) {
         append(UInt32(value.count))
         bytes.append(contentsOf: value)
     }
     public mutating func append(_ text: String) { append(counted: Array(text.utf8)) }
-    public mutating func append(_ values: some Collection<some CanonicalCodable>) {
+    @inlinable public mutating func append<Values: Collection>(_ values: Values) where Values.Element: CanonicalCodable {
         append(UInt32(values.count))
         for value in values { value.encode(into: &self) }
     }
-    public mutating func append<Value: CanonicalCodable>(optional value: Value?) {
+    @inlinable public mutating func append<Value: CanonicalCodable>(optional value: Value?) {
         append(value != nil)
         if let value { value.encode(into: &self) }
-    }
-
-    private mutating func appendInteger<Integer: FixedWidthInteger>(_ value: Integer) {
-        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 }
 
 /// Reads what `CanonicalEncoder` wrote. It never allocates more than the bytes it holds, whatever a count claims.
 public struct CanonicalDecoder: Sendable {
-    private let bytes: ArraySlice<UInt8>
-    private var position: Int
+    private let bytes: [UInt8]
+    private var position = 0
 
-    public init(_ bytes: [UInt8]) { self.init(bytes[...]) }
-    public init(_ bytes: ArraySlice<UInt8>) {
-        self.bytes = bytes
-        position = bytes.startIndex
-    }
+    public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     /// Bytes not yet read.
-    public var remaining: Int { bytes.endIndex - position }
+    public var remaining: Int { bytes.count - position }
 
-    public mutating func uint8() throws(DecodingError) -> UInt8 { try integer() }
-    public mutating func uint16() throws(DecodingError) -> UInt16 { try integer() }
-    public mutating func uint32() throws(DecodingError) -> UInt32 { try integer() }
-    public mutating func uint64() throws(DecodingError) -> UInt64 { try integer() }
+    public mutating func uint8() throws(DecodingError) -> UInt8 {
+        let at = try take(1)
+        return bytes[at]
+    }
+    public mutating func uint16() throws(DecodingError) -> UInt16 { UInt16(littleEndian: try load()) }
+    public mutating func uint32() throws(DecodingError) -> UInt32 { UInt32(littleEndian: try load()) }
+    public mutating func uint64() throws(DecodingError) -> UInt64 { UInt64(littleEndian: try load()) }
     public mutating func u256() throws(DecodingError) -> U256 { U256(bigEndianBytes: try fixed(32)) }
     public mutating func bool() throws(DecodingError) -> Bool {
         switch try uint8() {
@@ -101,10 +98,18 @@ public struct CanonicalDecoder: Sendable {
         }
     }
 
-    public mutating func fixed(_ count: Int) throws(DecodingError) -> [UInt8] { Array(try slice(count)) }
-    public mutating func counted(limit: Int) throws(DecodingError) -> [UInt8] { Array(try slice(try count(limit: limit))) }
+    public mutating func fixed(_ count: Int) throws(DecodingError) -> [UInt8] {
+        let at = try take(count)
+        return Array(bytes[at..<at + count])
+    }
+    /// The next bytes where they lie, without a copy.
+    public mutating func fixed<Result>(_ count: Int, _ read: (UnsafeRawBufferPointer) -> Result) throws(DecodingError) -> Result {
+        let at = try take(count)
+        return bytes.withUnsafeBytes { read(UnsafeRawBufferPointer(rebasing: $0[at..<at + count])) }
+    }
+    public mutating func counted(limit: Int) throws(DecodingError) -> [UInt8] { try fixed(try count(limit: limit)) }
     public mutating func text(limit: Int) throws(DecodingError) -> String {
-        let at = position - bytes.startIndex
+        let at = position
         guard let text = String(validating: try counted(limit: limit), as: UTF8.self) else { throw .invalidText(at: at) }
         return text
     }
@@ -113,29 +118,29 @@ public struct CanonicalDecoder: Sendable {
         guard found <= limit else { throw .countTooLarge(found: found, limit: limit) }
         return found
     }
-    public mutating func value<Value: CanonicalCodable>(_: Value.Type = Value.self) throws(DecodingError) -> Value { try Value(from: &self) }
-    public mutating func array<Value: CanonicalCodable>(of _: Value.Type = Value.self, limit: Int) throws(DecodingError) -> [Value] {
+    @inlinable public mutating func value<Value: CanonicalCodable>(_: Value.Type = Value.self) throws(DecodingError) -> Value { try Value(from: &self) }
+    @inlinable public mutating func array<Value: CanonicalCodable>(of _: Value.Type = Value.self, limit: Int) throws(DecodingError) -> [Value] {
         let count = try count(limit: limit)
         var values: [Value] = []
         for _ in 0..<count { values.append(try Value(from: &self)) }
         return values
     }
-    public mutating func optional<Value: CanonicalCodable>(_: Value.Type = Value.self) throws(DecodingError) -> Value? {
+    @inlinable public mutating func optional<Value: CanonicalCodable>(_: Value.Type = Value.self) throws(DecodingError) -> Value? {
         try bool() ? try Value(from: &self) : nil
     }
     public func finish() throws(DecodingError) {
         guard remaining == 0 else { throw .trailingBytes(count: remaining) }
     }
 
-    private mutating func slice(_ count: Int) throws(DecodingError) -> ArraySlice<UInt8> {
-        guard count <= remaining else { throw .truncated(at: position - bytes.startIndex, wanted: count, available: remaining) }
+    /// Where the next bytes begin, once it is sure that they are there.
+    private mutating func take(_ count: Int) throws(DecodingError) -> Int {
+        guard count <= remaining else { throw .truncated(at: position, wanted: count, available: remaining) }
         defer { position += count }
-        return bytes[position..<position + count]
+        return position
     }
 
-    private mutating func integer<Integer: FixedWidthInteger & UnsignedInteger>() throws(DecodingError) -> Integer {
-        var value: Integer = 0
-        for (shift, byte) in try slice(MemoryLayout<Integer>.size).enumerated() { value |= Integer(byte) << Integer(8 * shift) }
-        return value
+    private mutating func load<Integer: FixedWidthInteger>() throws(DecodingError) -> Integer {
+        let at = try take(MemoryLayout<Integer>.size)
+        return bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: at, as: Integer.self) }
     }
 }
