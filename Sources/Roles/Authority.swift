@@ -104,7 +104,7 @@ public struct Authority<E: Executor>: Sendable {
         var ordered = Set(recovered.commits.flatMap(\.blocks))
         for signed in recovered.blocks.sorted(by: { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }) {
             let block = verifier.trust(signed)
-            _ = manager.add(block, to: &dag, requested: true)
+            _ = manager.add(block, to: &dag, kept: true)
             if !block.block.transactions.isEmpty, ordered.insert(block.reference).inserted { unordered.insert(block.reference) }
         }
         let own = recovered.blocks.filter { $0.block.author == index }.max { $0.block.round < $1.block.round }
@@ -162,22 +162,25 @@ public struct Authority<E: Executor>: Sendable {
             // A stream carries its own author's blocks; others come as answers.
             guard signed.block.author == peer else { return effects.append(.note(.refused(peer, nil))) }
             sync.heard(peer, signed.block.round)
-            accept([signed], from: peer, requested: false, &effects, now)
+            accept([signed], from: peer, &effects, now)
         case .advance(let round):
             sync.heard(peer, round.lowered(by: 1))
         case .fetch(let references):
+            // What is held goes out at once, whatever else was asked for; only what the DAG has forgotten can be on the disk alone.
             let held = references.compactMap { dag[$0]?.signed }
-            if held.count == references.count { effects.append(.send(.blocks(held), to: peer)) } else { effects.append(.load(references, for: peer)) }
+            if !held.isEmpty { effects.append(.send(.blocks(held), to: peer)) }
+            let forgotten = references.filter { $0.round <= dag.evictedRound }
+            if !forgotten.isEmpty { effects.append(.load(forgotten, for: peer)) }
         case .fetchRounds(let from, let to):
             guard from <= to, from.rawValue > 0 else { return effects.append(.note(.refused(peer, nil))) }
             effects.append(.loadRounds(from: from, to: min(to, from.advanced(by: SyncState.rangeRounds)), for: peer))
         case .blocks(let blocks):
             sync.answered(peer)
-            accept(blocks, from: peer, requested: true, &effects, now)
+            accept(blocks, from: peer, &effects, now)
         }
     }
 
-    private mutating func accept(_ blocks: [SignedBlock], from peer: AuthorityIndex, requested: Bool, _ effects: inout [Effect], _ now: Instant) {
+    private mutating func accept(_ blocks: [SignedBlock], from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
         var accepted: [VerifiedBlock] = []
         for signed in blocks {
             let block: VerifiedBlock
@@ -185,8 +188,7 @@ public struct Authority<E: Executor>: Sendable {
                 effects.append(.note(.refused(peer, error)))
                 continue
             }
-            // An answer may bring what was asked for, and what a range holds; never a second block that nobody needs.
-            let outcome = manager.add(block, to: &dag, requested: requested && (manager.isMissing(block.reference) || dag.references(in: block.reference.slot).isEmpty))
+            let outcome = manager.add(block, to: &dag)
             accepted += outcome.accepted
             for pair in outcome.equivocations { effects.append(.note(.equivocated(pair.first.block.author, pair.first.block.round))) }
             if !outcome.missing.isEmpty { sync.pull(from: peer, at: now.advanced(by: parameters.pullDelayMilliseconds)) }
@@ -306,7 +308,8 @@ public struct Authority<E: Executor>: Sendable {
 
     private mutating func pull(_ effects: inout [Effect], _ now: Instant) {
         let peers = committee.indices.filter { $0 != index }
-        for request in sync.requests(missing: manager.missing(limit: Limits.fetchReferences), highest: dag.highestRound, evicted: dag.evictedRound, peers: peers,
+        let manager = manager
+        for request in sync.requests(missing: { manager.missing(of: $0, limit: Limits.fetchReferences) }, isMissing: manager.missingCount > 0, highest: dag.highestRound, evicted: dag.evictedRound, peers: peers,
                                      retry: parameters.retryMilliseconds, now: now) {
             effects.append(.send(request.message, to: request.peer))
         }
@@ -326,4 +329,19 @@ public enum AuthorityEvent: Hashable, Sendable {
     case jumped(to: Round)
     /// Our roots are not those of a quorum: this node has halted.
     case diverged(ours: CommitVote, quorum: CommitVote)
+
+    /// The case's name, for counting.
+    public var kind: String {
+        switch self {
+        case .proposed(_, let reason): "proposed: \(reason)"
+        case .committed: "committed"
+        case .leaderSkipped: "leader skipped"
+        case .refused: "refused"
+        case .equivocated: "equivocated"
+        case .resubmitted: "resubmitted"
+        case .jumped: "jumped"
+        case .diverged: "diverged"
+        }
+    }
+    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "refused", "equivocated", "resubmitted", "jumped", "diverged"]
 }

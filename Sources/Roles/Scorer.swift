@@ -44,6 +44,20 @@ public struct Scorer: Sendable {
         /// The quorum's θ is not the one computed here: a memory error or a kernel that differs.
         case parametersDiffer(Window, computed: Digest, attested: Digest)
         case beaconUsedUp
+
+        /// The case's name, for counting.
+        public var kind: String {
+            switch self {
+            case .unavailable: "unavailable"
+            case .heldInPart: "held in part"
+            case .steppedIn: "stepped in"
+            case .contest: "contest"
+            case .reportLost: "report lost"
+            case .parametersDiffer: "parameters differ"
+            case .beaconUsedUp: "beacon used up"
+            }
+        }
+        public static let kinds = ["unavailable", "held in part", "stepped in", "contest", "report lost", "parameters differ", "beacon used up"]
     }
 
     enum JobState: Hashable, Sendable { case running, waiting(until: Instant), done }

@@ -34,7 +34,8 @@ struct SyncState: Sendable {
 
     mutating func answered(_ peer: AuthorityIndex) { if range?.peer == peer { range = nil } }
 
-    mutating func requests(missing: [BlockReference], highest: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
+    /// - Parameter missing: what a peer's own blocks wait for.
+    mutating func requests(missing: (AuthorityIndex) -> [BlockReference], isMissing: Bool, highest: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
         var requests: [Request] = []
         if let sent = range, now >= sent.at.advanced(by: retry) {
             if highest <= sent.highest { useless.insert(sent.peer) }
@@ -48,14 +49,20 @@ struct SyncState: Sendable {
         let due = pulls.filter { $0.value <= now }.keys.sorted()
         for peer in due {
             pulls[peer] = nil
-            if !missing.isEmpty { requests.append(Request(peer: peer, message: .fetch(missing))) }
+            let wanted = missing(peer)
+            if !wanted.isEmpty { requests.append(Request(peer: peer, message: .fetch(wanted))) }
         }
         if !due.isEmpty { lastSweep = now }
         // Who was asked may not answer: then another is.
-        if !missing.isEmpty, !peers.isEmpty, now >= lastSweep.advanced(by: retry) {
+        if isMissing, now >= lastSweep.advanced(by: retry) {
             lastSweep = now
-            turn += 1
-            requests.append(Request(peer: peers[turn % peers.count], message: .fetch(missing)))
+            for _ in peers {
+                turn += 1
+                let peer = peers[turn % peers.count], wanted = missing(peer)
+                guard !wanted.isEmpty else { continue }
+                requests.append(Request(peer: peer, message: .fetch(wanted)))
+                break
+            }
         }
         return requests
     }

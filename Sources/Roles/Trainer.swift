@@ -46,6 +46,21 @@ public struct Trainer: Sendable {
         /// The ledger holds a commitment that this machine cannot make again: the window is withdrawn.
         case commitmentLost(Window)
         case unavailable(JobName)
+
+        /// The case's name, for counting.
+        public var kind: String {
+            switch self {
+            case .training: "training"
+            case .trained: "trained"
+            case .missed: "missed"
+            case .openedOtherwise: "opened otherwise"
+            case .judged: "judged"
+            case .refused: "refused"
+            case .commitmentLost: "commitment lost"
+            case .unavailable: "unavailable"
+            }
+        }
+        public static let kinds = ["training", "trained", "missed", "opened otherwise", "judged", "refused", "commitment lost", "unavailable"]
     }
 
     enum JobState: Hashable, Sendable { case running, waiting(until: Instant), done }

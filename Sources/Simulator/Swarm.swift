@@ -10,21 +10,32 @@ public enum Swarm {
 
     public static func world(seed: UInt64) -> World<Ledger> {
         var chance = SeededGenerator(seed: seed, stream: 0x5A11)
-        let trainers = 3 + Int(chance.below(4)), windows = 5 + chance.below(5)
-        let people = WorldGenesis(trainers: trainers, windows: windows, windowMilliseconds: 12_000 + chance.below(20_000), delay: chance.chance(3, in: 4) ? .continued : .none)
+        let validators = chance.chance(1, in: 4) ? 7 : 4, trainers = 3 + Int(chance.below(4)), windows = 4 + chance.below(4)
+        let people = WorldGenesis(validators: validators, trainers: trainers, windows: windows, windowMilliseconds: 12_000 + chance.below(20_000),
+                                  delay: chance.chance(3, in: 4) ? .continued : .none, beaconLength: chance.chance(1, in: 8) ? 4 : 1 << 10)
         var options = World<Ledger>.Options()
         options.faults = .swarm(seed: seed)
         options.durations.train = 1_000 + chance.below(5_000)
         options.durations.score = 50 + chance.below(500)
         options.durations.replay = 100 + chance.below(2_000)
         options.durations.aggregate = 50 + chance.below(1_500)
-        // At least two honest trainers stay; among four validators there is one liar at most.
+        // At least two honest trainers stay.
         for index in 2..<trainers where chance.chance(1, in: 3) {
             let behaviours: [WorldCompute.Behaviour] = [.lazy, .noise, .freeride]
             let habits: [Trainer.Habit] = [.noReveal, .late, .withhold]
             if chance.chance(1, in: 2) { options.behaviours[index] = behaviours[Int(chance.below(3))] } else { options.habits[index] = habits[Int(chance.below(3))] }
         }
-        if chance.chance(1, in: 5) { options.liars = [Int(chance.below(4))] }
+        // Fewer than a third of the validators are faulty: one of four, two of seven.
+        if chance.chance(2, in: 3) {
+            for _ in 0..<(validators - 1) / 3 {
+                let index = Int(chance.below(UInt64(validators)))
+                switch chance.below(5) {
+                case 0: options.liars.insert(index)
+                case 1: options.miscomputing.insert(index)
+                default: options.byzantine[index] = ByzantineHabit.allCases[Int(seed % UInt64(ByzantineHabit.allCases.count))]
+                }
+            }
+        }
         return World(people, seed: seed, options: options)
     }
 

@@ -53,6 +53,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
         public var behaviours: [Int: WorldCompute.Behaviour] = [:]
         public var habits: [Int: Trainer.Habit] = [:]
         public var liars: Set<Int> = []
+        /// Validators whose kernels compute other parameters.
+        public var miscomputing: Set<Int> = []
+        /// Validators whose ordering part is not honest.
+        public var byzantine: [Int: ByzantineHabit] = [:]
         public var durations = WorldDurations()
         /// Owners' transactions that must be executed before the roles can work, in order.
         public var first: [[UInt8]] = []
@@ -110,15 +114,18 @@ public struct World<Ledger: WorldLedger>: Sendable {
             happen(event)
         }
         if !isOver { checks.violate("liveness", "the run is not over after \(limitMilliseconds) ms: windows settled \(ledgers.map { $0.worldHead.status.settled }) opened \(ledgers.map { $0.worldHead.status.opened?.description ?? "none" })") }
-        for node in nodes { checks.events(node.scorer) }
+        for (index, node) in nodes.enumerated() { checks.events(node.scorer, isFaulty: faulty.contains(index)) }
         for trainer in trainers { checks.events(trainer) }
         checks.finish(nodes.map { $0.disk.votes }, ledgers: ledgers, honest: honestIdentities)
     }
 
     private var honestIdentities: Set<Address> {
-        Set(world.validators.indices.filter { !options.liars.contains($0) }.map { world.validators[$0].owner.address }
+        Set(world.validators.indices.filter { !faulty.contains($0) }.map { world.validators[$0].owner.address }
             + world.trainers.indices.filter { options.behaviours[$0] ?? .honest == .honest }.map { world.trainers[$0].owner.address })
     }
+
+    /// Validators that are not merely unlucky.
+    private var faulty: Set<Int> { options.liars.union(options.miscomputing).union(options.byzantine.keys) }
 
     private mutating func happen(_ event: Event) {
         switch event {
@@ -166,8 +173,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 let index = Int(chance.below(UInt64(trainers.count)))
                 guard trainers[index] != nil else { return }
                 checks.events(trainers[index])
-                // One in eight loses its disk too.
-                trainerDisks[index] = chance.chance(1, in: 8) ? [] : trainers[index]?.records ?? []
+                // One in three loses its disk too.
+                let loses = chance.chance(1, in: 3)
+                if loses { checks.count("trainer's disk lost") }
+                trainerDisks[index] = loses ? [] : trainers[index]?.records ?? []
                 trainers[index] = nil
                 trainerLives[index] += 1
                 trainerPassesAt[index] = nil
@@ -209,7 +218,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
             parameters: parameters, executor: ledger, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.votes.last), now: now)
         nodes[index].scorer = ScorerShell(
             machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
-            compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : .honest, innerSteps: world.genesis.training.innerSteps), durations: options.durations)
+            compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : options.miscomputing.contains(index) ? .miscomputing : .honest,
+                                  innerSteps: world.genesis.training.innerSteps, life: UInt64(nodes[index].life)), durations: options.durations, troubles: troubles())
         perform(nodes[index].authority!.handle(.started, now: now), of: index)
         look(index)
         connect(index)
@@ -222,8 +232,13 @@ public struct World<Ledger: WorldLedger>: Sendable {
         }
     }
 
+    /// The die by which blobs are not to be had for a while.
+    private mutating func troubles() -> WorldTroubles {
+        WorldTroubles(perMille: options.faults.unavailablePerMille, until: faultsEnd, seed: chance.next())
+    }
+
     private mutating func crash(_ index: Int) {
-        checks.events(nodes[index].scorer)
+        checks.events(nodes[index].scorer, isFaulty: faulty.contains(index))
         checks.count("validator crashed")
         nodes[index].authority = nil
         nodes[index].scorer = nil
@@ -234,7 +249,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
     private mutating func startTrainer(_ index: Int) {
         trainers[index] = TrainerShell(
             machine: Trainer(identity: world.trainers[index].identity, genesis: world.genesis, habit: options.habits[index] ?? .honest, recovered: trainerDisks[index]),
-            records: trainerDisks[index], compute: WorldCompute(behaviour: options.behaviours[index] ?? .honest, innerSteps: world.genesis.training.innerSteps), durations: options.durations)
+            records: trainerDisks[index], compute: WorldCompute(behaviour: options.behaviours[index] ?? .honest, innerSteps: world.genesis.training.innerSteps, life: UInt64(trainerLives[index])),
+            durations: options.durations, troubles: troubles())
         queue.add(.poll(index, life: trainerLives[index]), at: now.advanced(by: 1 + UInt64(index) * 7))
     }
 
@@ -242,7 +258,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
 
     private mutating func perform(_ effects: [Machine.Effect], of index: Int) {
         var saw = false
-        for effect in effects {
+        for effect in options.byzantine[index].map({ twisted(effects, of: index, $0) }) ?? effects {
             switch effect {
             case .keep(let blocks): nodes[index].pending += blocks
             case .persist(let block):
@@ -254,6 +270,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 nodes[index].pending = []
                 nodes[index].disk.commits.append(commit)
                 nodes[index].disk.votes.append(vote)
+                record(3, Int(truncatingIfNeeded: vote.stateRoot.bytes.prefix(4).reduce(0) { $0 << 8 | UInt64($1) }))
                 saw = true
             case .send(let message, let peer): send(message, from: index, to: peer.index)
             case .broadcast(let message): for peer in nodes.indices where peer != index { send(message, from: index, to: peer) }
@@ -269,7 +286,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 if let at = nodes[index].wakesAt, at > now, at <= time { continue }
                 nodes[index].wakesAt = time
                 queue.add(.wakeAuthority(index, life: nodes[index].life), at: max(time, now.next))
-            case .note(let event): checks.note(event)
+            case .note(let event): checks.note(event, by: index, faulty: faulty)
             }
         }
         if saw { look(index) }
@@ -281,6 +298,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         let head = ledger.worldHead
         nodes[index].isOver = head.status.over
         checks.look(head, broken: ledger.brokenInvariants)
+        if let authority = nodes[index].authority { checks.bound(authority.suspendedCount, authority.missingCount, authority.poolCount, index) }
         submit(nodes[index].scorer!.see(head, now: now), by: index)
     }
 
@@ -311,7 +329,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
         let failing = now < faultsEnd
         if failing, chance.below(1_000) < options.faults.lostPerMille { return checks.count("lost") }
         queue.add(.message(message, from: from, to: to), at: now.advanced(by: way()))
-        if failing, chance.below(1_000) < options.faults.doubledPerMille { queue.add(.message(message, from: from, to: to), at: now.advanced(by: way() * 3)) }
+        if failing, chance.below(1_000) < options.faults.doubledPerMille {
+            checks.count("doubled")
+            queue.add(.message(message, from: from, to: to), at: now.advanced(by: way() * 3))
+        }
     }
     private mutating func way() -> UInt64 { options.faults.delay + chance.below(options.faults.jitter + 1) }
 

@@ -14,6 +14,7 @@ public struct WorldChecks: Sendable {
     public private(set) var seen: [String: Int] = [:]
     public private(set) var commits: UInt64 = 0
     public private(set) var rounds: UInt64 = 0
+    public private(set) var mostSuspended = 0
 
     mutating func violate(_ checker: String, _ message: String) {
         let violation = Violation(checker: checker, message: message)
@@ -21,46 +22,32 @@ public struct WorldChecks: Sendable {
     }
     mutating func count(_ kind: String) { seen[kind, default: 0] += 1 }
 
-    mutating func note(_ event: AuthorityEvent) {
+    /// - Parameters:
+    ///   - index: the validator that notes it.
+    ///   - faulty: the validators that are not honest.
+    mutating func note(_ event: AuthorityEvent, by index: Int, faulty: Set<Int>) {
+        count("authority: \(event.kind)")
         switch event {
         case .proposed(let round, _): rounds = max(rounds, round.rawValue)
-        case .committed: count("committed")
-        case .leaderSkipped: count("leader skipped")
-        case .refused: count("block refused")
-        case .equivocated(let author, let round): violate("equivocation", "honest \(author) has two blocks in round \(round)")
-        case .resubmitted: count("resubmitted")
-        case .jumped: count("jumped")
-        case .diverged(let ours, let quorum): violate("diverged", "commit \(ours.index): \(ours.stateRoot.short) against the quorum's \(quorum.stateRoot.short)")
+        case .equivocated(let author, let round): if !faulty.contains(author.index) { violate("equivocation", "honest \(author) has two blocks in round \(round)") }
+        case .diverged(let ours, let quorum): violate("diverged", "validator \(index), commit \(ours.index): \(ours.stateRoot.short) against the quorum's \(quorum.stateRoot.short)")
+        case .refused(let peer, let error): if !faulty.contains(peer.index) { violate("honest block refused", "validator \(index) refuses what honest \(peer) sent: \(error.map { "\($0)" } ?? "a request without sense")") }
+        case .committed, .leaderSkipped, .resubmitted, .jumped: break
         }
     }
 
-    mutating func events(_ scorer: ScorerShell?) {
+    mutating func events(_ scorer: ScorerShell?, isFaulty: Bool) {
         for event in scorer?.events ?? [] {
-            switch event {
-            case .unavailable: count("scorer: unavailable")
-            case .heldInPart: count("scorer: held in part")
-            case .steppedIn: count("scorer: stepped in")
-            case .contest: count("scorer: contest")
-            case .reportLost: count("scorer: report lost")
-            case .parametersDiffer(let window, _, _): violate("parameters", "a scorer computed other parameters for window \(window) than the quorum attested")
-            case .beaconUsedUp: count("scorer: beacon used up")
-            }
+            count("scorer: \(event.kind)")
+            if case .parametersDiffer(let window, _, _) = event, !isFaulty { violate("parameters", "a scorer computed other parameters for window \(window) than the quorum attested") }
         }
     }
+    mutating func events(_ trainer: TrainerShell?) { for event in trainer?.events ?? [] { count("trainer: \(event.kind)") } }
 
-    mutating func events(_ trainer: TrainerShell?) {
-        for event in trainer?.events ?? [] {
-            switch event {
-            case .training: count("trainer: training")
-            case .trained: count("trainer: trained")
-            case .missed: count("trainer: missed")
-            case .openedOtherwise: count("trainer: opened otherwise")
-            case .judged: count("trainer: judged")
-            case .refused(_, let rule): count("trainer: refused by rule \(rule)")
-            case .commitmentLost: count("trainer: commitment lost")
-            case .unavailable: count("trainer: unavailable")
-            }
-        }
+    /// What peers send must not fill a validator's memory.
+    mutating func bound(_ suspended: Int, _ missing: Int, _ pool: Int, _ index: Int) {
+        mostSuspended = max(mostSuspended, suspended)
+        if suspended > Limits.suspendedBlocks || missing > Limits.suspendedBlocks * 4 { violate("bounded memory", "validator \(index) holds \(suspended) suspended blocks and \(missing) missing references") }
     }
 
     /// After each commit: the ledger's own invariants, and windows that never go back.

@@ -17,12 +17,16 @@ public struct WorldCompute: Hashable, Sendable {
         case freeride
         /// A scorer that reports sums of its own making.
         case liar
+        /// A validator whose kernels compute other parameters.
+        case miscomputing
     }
     public let behaviour: Behaviour
     public let innerSteps: UInt32
+    /// How often the process has started: what is made up is made up anew each time.
+    public let life: UInt64
 
-    public init(behaviour: Behaviour, innerSteps: UInt32) {
-        (self.behaviour, self.innerSteps) = (behaviour, innerSteps)
+    public init(behaviour: Behaviour, innerSteps: UInt32, life: UInt64 = 1) {
+        (self.behaviour, self.innerSteps, self.life) = (behaviour, innerSteps, life)
     }
 
     // MARK: a trainer's
@@ -30,10 +34,10 @@ public struct WorldCompute: Hashable, Sendable {
     public func train(_ job: TrainJob) -> TrainedWindow {
         let honest = WorldCompute.work(job.trainer, job.window, job.opening, innerSteps: innerSteps)
         switch behaviour {
-        case .honest, .liar: return honest
+        case .honest, .liar, .miscomputing: return honest
         case .lazy: return TrainedWindow(payloadRoot: WorldCompute.root("lazy", honest.payloadRoot), trajectoryRoot: WorldCompute.root("lazy", honest.trajectoryRoot),
                                          residualOut: honest.residualOut, steps: honest.steps)
-        case .noise: return TrainedWindow(payloadRoot: WorldCompute.bad(honest.payloadRoot), trajectoryRoot: WorldCompute.root("noise", honest.trajectoryRoot),
+        case .noise: return TrainedWindow(payloadRoot: WorldCompute.bad(honest.payloadRoot), trajectoryRoot: WorldCompute.root("noise \(life)", honest.trajectoryRoot),
                                           residualOut: honest.residualOut, steps: honest.steps)
         case .freeride: return TrainedWindow(payloadRoot: job.opening.ownPayload ?? honest.payloadRoot, trajectoryRoot: honest.trajectoryRoot,
                                              residualOut: honest.residualOut, steps: honest.steps)
@@ -75,7 +79,7 @@ public struct WorldCompute: Hashable, Sendable {
         let luck = Int64(ticks.bytes[1]) << 8 | Int64(ticks.bytes[2])
         let before: Int64 = 1_000_000_000
         let gain = WorldCompute.isBad(job.payloadRoot) ? -20_000_000 - luck : 10_000_000 + luck
-        let lie: Int64 = behaviour == .liar ? 7 : 0
+        let lie: Int64 = behaviour == .liar ? 7 + Int64(clamping: life) : 0
         let fact = ScoreFact(randomBefore: before, randomAfter: before - gain - lie, ownBefore: before, ownAfter: before - gain)
         return (fact, Digest.tagged("world/ticks") {
             $0.append(job.validator)
@@ -109,6 +113,7 @@ public struct WorldCompute: Hashable, Sendable {
             }
             momentum = WorldCompute.root("momentum", parameters)
         }
+        if behaviour == .miscomputing { parameters = WorldCompute.root("miscomputed", parameters) }
         let norms = (0..<4).map { FloatBits(bits: 0x3F80_0000 + UInt32(job.judged.count) + $0) }
         return (parameters, momentum, norms, Digest.tagged("world/bytes") {
             $0.append(job.validator)
@@ -140,4 +145,17 @@ public struct WorldDurations: Hashable, Sendable {
     public var replay: UInt64 = 600
     public var aggregate: UInt64 = 400
     public init() {}
+}
+
+/// Blobs that are not to be had for a while: a shell answers `unavailable` by this die.
+public struct WorldTroubles: Sendable {
+    let perMille: UInt64
+    let until: Instant
+    private var chance: SeededGenerator
+
+    public static let none = WorldTroubles(perMille: 0, until: Instant(0), seed: 0)
+    public init(perMille: UInt64, until: Instant, seed: UInt64) {
+        (self.perMille, self.until, chance) = (perMille, until, SeededGenerator(seed: seed))
+    }
+    mutating func strike(_ now: Instant) -> Bool { perMille > 0 && now < until && chance.below(1_000) < perMille }
 }

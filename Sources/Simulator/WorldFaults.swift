@@ -17,6 +17,8 @@ public struct WorldFaults: Hashable, Sendable {
     /// The same for one validator cut off from the others, its trainers' duties and all.
     public var cutEvery: UInt64 = 0
     public var cutFor: UInt64 = 0
+    /// Of a thousand answers of Compute: a blob was not to be had.
+    public var unavailablePerMille: UInt64 = 0
     /// After this much virtual time nothing more goes wrong, so that liveness can be asked for.
     public var until: UInt64 = 60_000
 
@@ -30,9 +32,10 @@ public struct WorldFaults: Hashable, Sendable {
         faults.jitter = chance.chance(1, in: 3) ? chance.below(400) : chance.below(40)
         if chance.chance(1, in: 2) { faults.lostPerMille = chance.below(80) }
         if chance.chance(1, in: 2) { faults.doubledPerMille = chance.below(100) }
-        if chance.chance(1, in: 2) { (faults.crashEvery, faults.crashFor) = (6_000 + chance.below(20_000), 500 + chance.below(8_000)) }
+        if chance.chance(2, in: 3) { (faults.crashEvery, faults.crashFor) = (3_000 + chance.below(15_000), 300 + chance.below(8_000)) }
         if chance.chance(1, in: 2) { (faults.trainerCrashEvery, faults.trainerCrashFor) = (4_000 + chance.below(20_000), 100 + chance.below(10_000)) }
         if chance.chance(1, in: 2) { (faults.cutEvery, faults.cutFor) = (8_000 + chance.below(20_000), 500 + chance.below(6_000)) }
+        if chance.chance(1, in: 3) { faults.unavailablePerMille = chance.below(400) }
         return faults
     }
 }

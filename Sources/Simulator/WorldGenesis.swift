@@ -22,11 +22,13 @@ public struct WorldGenesis: Sendable {
     public static let token = U256(1_000_000_000_000_000_000 as UInt64)
     static func tokens(_ count: UInt64) -> U256 { (try? token.multiplied(by: U256(count))) ?? token }
 
-    public init(validators count: Int = 4, trainers trainerCount: Int = 5, windows: UInt64, windowMilliseconds: UInt64 = 20_000, delay: TrainingRules.Delay = .continued) {
+    /// - Parameter beaconLength: links of the first validator's chain, which may run out.
+    public init(validators count: Int = 4, trainers trainerCount: Int = 5, windows: UInt64, windowMilliseconds: UInt64 = 20_000, delay: TrainingRules.Delay = .continued,
+                beaconLength: Int = 1 << 10) {
         validators = (0..<count).map { Person("validator \($0)") }
         trainers = (0..<trainerCount).map { Person("trainer \($0)") }
         consensusKeys = (0..<count).map { KeyPair(seed: "world/validator \($0)/consensus") }
-        beacons = (0..<count).map { BeaconChain(seed: Array("world/validator \($0)/beacon".utf8), length: 1 << 10) }
+        beacons = (0..<count).map { BeaconChain(seed: Array("world/validator \($0)/beacon".utf8), length: $0 == 0 ? beaconLength : 1 << 10) }
         let people = validators, keys = consensusKeys, chains = beacons
         let bits = { (value: UInt32) in FloatBits(bits: value) }
         let training = TrainingRules(

@@ -28,9 +28,10 @@ public struct ScorerShell: Sendable {
     private let durations: WorldDurations
     private let owner: Address
     private var agenda = WorldAgenda<Scorer.Input>()
+    private var troubles: WorldTroubles
 
-    public init(machine: Scorer, owner: Address, compute: WorldCompute, durations: WorldDurations) {
-        (self.machine, self.owner, self.compute, self.durations) = (machine, owner, compute, durations)
+    public init(machine: Scorer, owner: Address, compute: WorldCompute, durations: WorldDurations, troubles: WorldTroubles = .none) {
+        (self.machine, self.owner, self.compute, self.durations, self.troubles) = (machine, owner, compute, durations, troubles)
     }
 
     public var nextTime: Instant? { agenda.nextTime }
@@ -70,7 +71,7 @@ public struct ScorerShell: Sendable {
         return submitted
     }
     private mutating func answer(_ input: Scorer.Input, _ name: JobName, _ now: Instant, _ milliseconds: UInt64) {
-        agenda.add(input, name: name, at: now.advanced(by: milliseconds))
+        agenda.add(troubles.strike(now) ? .unavailable(name) : input, name: name, at: now.advanced(by: milliseconds))
     }
 }
 
@@ -83,9 +84,10 @@ public struct TrainerShell: Sendable {
     private let compute: WorldCompute
     private let durations: WorldDurations
     private var agenda = WorldAgenda<Trainer.Input>()
+    private var troubles: WorldTroubles
 
-    public init(machine: Trainer, records: [TrainedRecord] = [], compute: WorldCompute, durations: WorldDurations) {
-        (self.machine, self.records, self.compute, self.durations) = (machine, records, compute, durations)
+    public init(machine: Trainer, records: [TrainedRecord] = [], compute: WorldCompute, durations: WorldDurations, troubles: WorldTroubles = .none) {
+        (self.machine, self.records, self.compute, self.durations, self.troubles) = (machine, records, compute, durations, troubles)
     }
 
     public var nextTime: Instant? { agenda.nextTime }
@@ -115,6 +117,6 @@ public struct TrainerShell: Sendable {
         return submitted
     }
     private mutating func answer(_ input: Trainer.Input, _ name: JobName?, _ now: Instant, _ milliseconds: UInt64) {
-        agenda.add(input, name: name, at: now.advanced(by: milliseconds))
+        agenda.add(name.flatMap { troubles.strike(now) ? .unavailable($0) : nil } ?? input, name: name, at: now.advanced(by: milliseconds))
     }
 }

@@ -5,7 +5,7 @@ import AssayPrimitives
 ///
 /// Every √N-th link is kept; finding any other takes at most 2√N hashes.
 public struct BeaconChain: Sendable {
-    /// 2^10 … 2^20: about as many windows as the chain can serve.
+    /// 1 … 2^20: as many windows as the chain can serve.
     public let length: Int
     public let tip: Digest
     private let stride: Int
@@ -13,9 +13,9 @@ public struct BeaconChain: Sendable {
     private let kept: [Digest]
     private let numbers: [Digest: Int]
 
-    /// - Precondition: 2^10 ≤ length ≤ 2^20, our own configuration.
+    /// - Precondition: 1 ≤ length ≤ 2^20, our own configuration.
     public init(seed: [UInt8], length: Int) {
-        precondition((1 << 10...1 << 20).contains(length), "a beacon chain has 2^10 to 2^20 links, not \(length)")
+        precondition((1...1 << 20).contains(length), "a beacon chain has 1 to 2^20 links, not \(length)")
         self.length = length
         stride = 1 << ((Int.bitWidth - 1 - length.leadingZeroBitCount) / 2)
         var link = Digest.tagged("assay/beacon-seed/1") { $0.append(counted: seed) }

@@ -26,25 +26,36 @@ public struct BlockManager: Sendable {
     private var suspended: [BlockReference: Suspended] = [:]
     /// Who waits for a missing block.
     private var waiting: [BlockReference: Set<BlockReference>] = [:]
+    /// Suspended blocks of each author: nobody may take more room than a share.
+    private var suspendedOf: [AuthorityIndex: Set<BlockReference>] = [:]
 
     public init() {}
 
     public var suspendedCount: Int { suspended.count }
     public var missingCount: Int { waiting.count }
 
-    /// Missing blocks by round, at most `limit`.
-    public func missing(limit: Int) -> [BlockReference] { Array(waiting.keys.sorted().prefix(limit)) }
+    /// What an authority's own blocks wait for, lowest rounds first. It had all of that when it made them, unless it refers to blocks that
+    /// do not exist; and then it is the only one who is asked for those.
+    public func missing(of author: AuthorityIndex, limit: Int) -> [BlockReference] {
+        var stack = Array(suspendedOf[author] ?? []), seen = Set(stack), found: [BlockReference] = []
+        while let reference = stack.popLast() {
+            for ancestor in suspended[reference]?.missing ?? [] where seen.insert(ancestor).inserted {
+                if suspended[ancestor] != nil { stack.append(ancestor) } else { found.append(ancestor) }
+            }
+        }
+        return Array(found.sorted().prefix(limit))
+    }
     public func isMissing(_ reference: BlockReference) -> Bool { waiting[reference] != nil }
 
     /// Takes a verified block.
-    /// - Parameter requested: it was asked for, so a sibling of a known block is welcome.
-    public mutating func add(_ block: VerifiedBlock, to dag: inout DAG, requested: Bool) -> Outcome {
+    /// - Parameter kept: it was accepted before a restart, so a sibling of a known block is welcome.
+    public mutating func add(_ block: VerifiedBlock, to dag: inout DAG, kept: Bool = false) -> Outcome {
         var outcome = Outcome()
         guard !dag.contains(block.reference), suspended[block.reference] == nil else {
             outcome.ignored = true
             return outcome
         }
-        let wanted = requested || waiting[block.reference] != nil
+        let wanted = kept || waiting[block.reference] != nil
         if let sibling = dag.references(in: block.reference.slot).first, let known = dag[sibling] {
             outcome.equivocations.append(Equivocation(first: known.signed, second: block.signed))
             // Unasked, one block a slot is enough; more come in only where somebody's history needs them.
@@ -53,7 +64,7 @@ public struct BlockManager: Sendable {
                 return outcome
             }
         }
-        guard wanted || block.round.rawValue <= dag.highestRound.rawValue.addingReportingOverflow(Limits.roundsAhead).partialValue, makeRoom(for: block) else {
+        guard wanted || block.round.rawValue <= dag.highestRound.rawValue.addingReportingOverflow(Limits.roundsAhead).partialValue else {
             outcome.ignored = true
             return outcome
         }
@@ -61,7 +72,13 @@ public struct BlockManager: Sendable {
         if missing.isEmpty {
             accept(block, &dag, &outcome)
         } else {
+            // The same for a block that has to wait: more of one slot only where another author's block asks for it.
+            guard wanted || suspendedOf[block.author]?.contains(where: { $0.round == block.round }) != true, makeRoom(for: block, in: dag) else {
+                outcome.ignored = true
+                return outcome
+            }
             suspended[block.reference] = Suspended(block: block, missing: missing)
+            suspendedOf[block.author, default: []].insert(block.reference)
             for reference in missing.sorted() {
                 if waiting[reference] == nil, suspended[reference] == nil { outcome.missing.append(reference) }
                 waiting[reference, default: []].insert(block.reference)
@@ -91,22 +108,24 @@ public struct BlockManager: Sendable {
                 suspended[dependent]?.missing.remove(reference)
                 guard let ready = suspended[dependent], ready.missing.isEmpty else { continue }
                 suspended[dependent] = nil
+                suspendedOf[dependent.author]?.remove(dependent)
                 if dag.insert(ready.block) { outcome.accepted.append(ready.block) }
                 arrived.append(dependent)
             }
         }
     }
 
-    /// When full, the block furthest ahead goes: never the lowest rounds, without which nothing moves.
-    private mutating func makeRoom(for block: VerifiedBlock) -> Bool {
-        guard suspended.count >= Limits.suspendedBlocks else { return true }
-        guard let furthest = suspended.keys.max(), furthest.round > block.round else { return false }
+    /// When an author's share is full, its block furthest ahead goes: never the lowest rounds, without which nothing moves.
+    private mutating func makeRoom(for block: VerifiedBlock, in dag: DAG) -> Bool {
+        guard let own = suspendedOf[block.author], own.count >= max(1, Limits.suspendedBlocks / dag.committee.size) else { return true }
+        guard let furthest = own.max(), furthest.round > block.round else { return false }
         drop(furthest)
         return true
     }
 
     private mutating func drop(_ reference: BlockReference) {
         guard let gone = suspended.removeValue(forKey: reference) else { return }
+        suspendedOf[reference.author]?.remove(reference)
         for missing in gone.missing {
             waiting[missing]?.remove(reference)
             if waiting[missing]?.isEmpty == true { waiting[missing] = nil }

@@ -24,7 +24,7 @@ public struct Proposer: Sendable {
         /// Only a block from others changes that.
         case blocked
     }
-    public enum Reason: Hashable, Sendable { case leadersSeen, timeout, quorumAhead }
+    public enum Reason: Hashable, Sendable, CaseIterable { case leadersSeen, timeout, quorumAhead }
 
     public let author: AuthorityIndex
     public let committer: Committer
