@@ -175,16 +175,19 @@ public struct Authority<E: Executor>: Sendable {
             guard from <= to, from.rawValue > 0 else { return effects.append(.note(.refused(peer, nil))) }
             effects.append(.loadRounds(from: from, to: min(to, from.advanced(by: SyncState.rangeRounds)), for: peer))
         case .blocks(let blocks):
-            sync.answered(peer)
             accept(blocks, from: peer, &effects, now)
+            sync.answered(peer, with: blocks.lazy.map(\.block.round), highest: dag.highestRound, now: now)
         }
     }
 
     private mutating func accept(_ blocks: [SignedBlock], from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
         var accepted: [VerifiedBlock] = []
         for signed in blocks {
+            // What is known already is not worth a signature's check, however often it is sent.
+            let reference = verifier.reference(of: signed)
+            guard !dag.contains(reference), !manager.isSuspended(reference) else { continue }
             let block: VerifiedBlock
-            do { block = try verifier.verify(signed) } catch {
+            do { block = try verifier.verify(signed, as: reference) } catch {
                 effects.append(.note(.refused(peer, error)))
                 continue
             }

@@ -20,31 +20,35 @@ struct SyncState: Sendable {
     private var lastSweep = Instant(0)
     private var turn = 0
     /// The range request under way.
-    private var range: (peer: AuthorityIndex, at: Instant, highest: Round)?
-    /// Peers whose last range answer brought nothing new, until another round was heard of.
-    private var useless: Set<AuthorityIndex> = []
+    private var range: (peer: AuthorityIndex, at: Instant, from: Round, highest: Round)?
+    /// Peers whose last range answer brought nothing new, and until when they are not asked again: a peer may claim any round.
+    private var useless: [AuthorityIndex: Instant] = [:]
+    private static let uselessMilliseconds: UInt64 = 2_000
 
-    mutating func heard(_ peer: AuthorityIndex, _ round: Round) {
-        guard round > heard[peer] ?? Round(0) else { return }
-        heard[peer] = round
-        useless.remove(peer)
-    }
+    mutating func heard(_ peer: AuthorityIndex, _ round: Round) { heard[peer] = max(heard[peer] ?? Round(0), round) }
 
     mutating func pull(from peer: AuthorityIndex, at time: Instant) { if pulls[peer] == nil { pulls[peer] = time } }
 
-    mutating func answered(_ peer: AuthorityIndex) { if range?.peer == peer { range = nil } }
+    /// Blocks came as an answer and were taken. The next range is asked for at once if they were of use, and of somebody else if not.
+    /// An answer that is told twice is none to the request under way.
+    mutating func answered(_ peer: AuthorityIndex, with rounds: some Sequence<Round>, highest: Round, now: Instant) {
+        guard let sent = range, sent.peer == peer, rounds.contains(where: { $0 >= sent.from }) else { return }
+        if highest <= sent.highest { useless[peer] = now.advanced(by: SyncState.uselessMilliseconds) }
+        range = nil
+    }
 
     /// - Parameter missing: what a peer's own blocks wait for.
     mutating func requests(missing: (AuthorityIndex) -> [BlockReference], isMissing: Bool, highest: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
         var requests: [Request] = []
+        useless = useless.filter { $0.value > now }
         if let sent = range, now >= sent.at.advanced(by: retry) {
-            if highest <= sent.highest { useless.insert(sent.peer) }
+            if highest <= sent.highest { useless[sent.peer] = now.advanced(by: SyncState.uselessMilliseconds) }
             range = nil
         }
         if range == nil, let peer = ahead(of: highest, peers) {
             let from = max(highest, evicted.next, Round(1))
             requests.append(Request(peer: peer, message: .fetchRounds(from: from, to: from.advanced(by: SyncState.rangeRounds))))
-            range = (peer, now, highest)
+            range = (peer, now, from, highest)
         }
         let due = pulls.filter { $0.value <= now }.keys.sorted()
         for peer in due {
@@ -70,12 +74,12 @@ struct SyncState: Sendable {
     func nextWake(missing: Bool, retry: UInt64) -> Instant? {
         var times = Array(pulls.values)
         if missing { times.append(lastSweep.advanced(by: retry)) }
-        if let range { times.append(range.at.advanced(by: retry)) }
+        if let range { times.append(range.at.advanced(by: retry)) } else if let again = useless.values.min() { times.append(again) }
         return times.min()
     }
 
     private func ahead(of highest: Round, _ peers: [AuthorityIndex]) -> AuthorityIndex? {
-        let candidates = peers.filter { !useless.contains($0) && heard[$0] ?? Round(0) > highest.advanced(by: SyncState.behindRounds) }
+        let candidates = peers.filter { useless[$0] == nil && heard[$0] ?? Round(0) > highest.advanced(by: SyncState.behindRounds) }
         return candidates.isEmpty ? nil : candidates[turn % candidates.count]
     }
 }

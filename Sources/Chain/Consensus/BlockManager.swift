@@ -45,6 +45,7 @@ public struct BlockManager: Sendable {
         }
         return Array(found.sorted().prefix(limit))
     }
+    public func isSuspended(_ reference: BlockReference) -> Bool { suspended[reference] != nil }
     public func isMissing(_ reference: BlockReference) -> Bool { waiting[reference] != nil }
 
     /// Takes a verified block.

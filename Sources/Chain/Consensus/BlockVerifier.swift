@@ -52,13 +52,20 @@ public struct BlockVerifier: Sendable {
         genesisBlocks = Block.genesisBlocks(of: committee, genesis: genesis)
     }
 
-    public func verify(_ signed: SignedBlock) throws(BlockError) -> VerifiedBlock {
-        let block = signed.block
+    /// A block's name, whether or not it is valid.
+    public func reference(of signed: SignedBlock) -> BlockReference {
+        BlockReference(round: signed.block.round, author: signed.block.author, digest: signed.block.digest(genesis: genesis))
+    }
+
+    public func verify(_ signed: SignedBlock) throws(BlockError) -> VerifiedBlock { try verify(signed, as: reference(of: signed)) }
+
+    /// - Parameter reference: the block's own name, which the caller has computed already.
+    public func verify(_ signed: SignedBlock, as reference: BlockReference) throws(BlockError) -> VerifiedBlock {
+        let block = signed.block, digest = reference.digest
         guard block.epoch == committee.epoch else { throw .wrongEpoch(found: block.epoch, expected: committee.epoch) }
         guard block.round >= Round(1) else { throw .genesisRound }
         // Before anything is indexed by it.
         guard committee.contains(block.author) else { throw .unknownAuthor(block.author, committeeSize: committee.size) }
-        let digest = block.digest(genesis: genesis)
         guard committee.members[block.author.index].consensusKey.verifies(signed.signature, hash: digest.bytes) else { throw .wrongSignature(block.author) }
         try verifyAncestors(block)
         try verifyContent(block)

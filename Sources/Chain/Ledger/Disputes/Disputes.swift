@@ -115,15 +115,16 @@ enum Disputes {
         return true
     }
 
-    /// Who reported another fact pays for it, unless so many did that the fault is likely the software's.
+    /// Who reported another fact pays for it, unless so many did that the fault is likely the software's. That a blob was not to be had where
+    /// one asked is no false fact: whoever says so has computed nothing, and is paid nothing.
     private static func punish(_ contest: ContestRecord, _ value: [UInt8], _ record: WindowRecord, _ environment: inout Environment) {
         let wrong = record.reports.filter { $0.kind == contest.kind }.filter { report in
             let reported = contest.kind == .score
                 ? report.lines(of: ScoreLine.self)?.first { $0.trainer == contest.trainer }?.fact.canonicalBytes
                 : report.lines(of: ReplayLine.self)?.first { $0.trainer == contest.trainer }?.fact.canonicalBytes
-            return reported != nil && reported != value
+            return reported.map { $0 != value && !isUnserved($0, contest) } ?? false
         }.map(\.validator)
-        let dissenting = Set(wrong + contest.votes.filter { $0.value != nil && $0.value != value }.map(\.validator)).sorted()
+        let dissenting = Set(wrong + contest.votes.filter { vote in vote.value.map { $0 != value && !isUnserved($0, contest) } ?? false }.map(\.validator)).sorted()
         guard !dissenting.isEmpty else { return }
         guard !environment.isThird(environment.stake(of: dissenting)) else {
             return environment.emit(incident, from: contract.address, .bytes32(contest.id), .bytes32(environment.run), .uint(record.window.rawValue))
@@ -132,6 +133,10 @@ enum Disputes {
             let amount = (try? (environment.staker(validator)?.stake ?? 0).scaled(by: 1, over: 1_000)) ?? 0
             environment.slash(validator, amount, rule: Rule.falseReport, window: record.window, evidence: contest.id)
         }
+    }
+
+    private static func isUnserved(_ value: [UInt8], _ contest: ContestRecord) -> Bool {
+        contest.kind == .replay && (try? ReplayFact(canonicalBytes: value))?.verdict == .unserved
     }
 }
 
