@@ -14,7 +14,7 @@ WINDOWS ?= 12
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := libsecp256k1-dev libssl-dev libsqlite3-dev libzstd-dev
 APT_DEMO := bible-kjv bible-kjv-text
-APT_TEST := python3-venv
+APT_TEST := python3-venv curl
 
 .PHONY: help demo test build packages packages-demo packages-test clean
 

@@ -19,6 +19,7 @@ public enum Swarm {
         options.durations.score = 50 + chance.below(500)
         options.durations.replay = 100 + chance.below(2_000)
         options.durations.aggregate = 50 + chance.below(1_500)
+        if chance.chance(1, in: 3) { options.gcDepth = 8 + chance.below(12) }
         // At least two honest trainers stay.
         for index in 2..<trainers where chance.chance(1, in: 3) {
             let behaviours: [WorldCompute.Behaviour] = [.lazy, .noise, .freeride]

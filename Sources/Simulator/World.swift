@@ -58,6 +58,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
         /// Validators whose ordering part is not honest.
         public var byzantine: [Int: ByzantineHabit] = [:]
         public var durations = WorldDurations()
+        /// Rounds below a leader that its commit still reaches: small ones make blocks fall under it.
+        public var gcDepth: UInt64 = 60
         /// Owners' transactions that must be executed before the roles can work, in order.
         public var first: [[UInt8]] = []
         public init() {}
@@ -212,6 +214,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         nodes[index].pending = []
         (nodes[index].wakesAt, nodes[index].passesAt) = (nil, nil)
         var parameters = Machine.Parameters()
+        parameters.gcDepth = options.gcDepth
         parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
         nodes[index].authority = Machine(
             index: AuthorityIndex(index), verifier: verifier, key: world.consensusKeys[index], start: world.genesis.time, schedule: .shuffled(seed: verifier.genesis),

@@ -47,11 +47,11 @@ enum Program {
 
 @Suite(.enabled(if: Program.isThere, "\(Program.absent)"), .serialized)
 struct LocalnetTests {
-    @Test(.timeLimit(.minutes(4))) func `a network of honest trainers and a lazy one pays the honest and slashes the lazy`() async throws {
+    @Test(.timeLimit(.minutes(4))) func `a network of honest trainers, a lazy one and one that sends nonsense pays the honest and slashes the lazy`() async throws {
         let folder = try Program.scratch()
         defer { try? FileManager.default.removeItem(at: folder) }
         let home = folder.appending(path: "net")
-        let outcome = try await Program.run(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--adversaries", "lazy", "--windows", "3", "--data", Program.text!, "--json"])
+        let outcome = try await Program.run(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--adversaries", "lazy,nonsense", "--windows", "3", "--data", Program.text!, "--json"])
         #expect(outcome.status == 0, "\(outcome.errors.suffix(2_000))")
         let summary = try JSONDecoder().decode(Localnet.Summary.self, from: Data(outcome.output.utf8))
         #expect(summary.windows.count == 3)
@@ -68,6 +68,8 @@ struct LocalnetTests {
             #expect(rows.count { $0.reward != "0" } >= 2, "\(rows.map(\.reasons))")
         }
         let lazy = summary.windows.flatMap(\.trainers).filter { $0.role == "lazy" }
+        let nonsense = trainers.filter { $0.role == "nonsense" }
+        #expect(nonsense.count == 3 && nonsense.allSatisfy { $0.reward == "0" })
         #expect(lazy.contains { $0.slashed != "0" && $0.reasons.contains { $0.contains("2 failed replay") } })
 
         // The files of the network that has ended are enough for an audit.

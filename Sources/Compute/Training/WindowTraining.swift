@@ -42,6 +42,8 @@ public enum Behaviour: String, Sendable, CaseIterable {
     case noise
     /// An honest payload with its sign turned.
     case signflip
+    /// Payloads of the right size that decode to nothing.
+    case nonsense
 }
 
 /// Stations 1 to 4 in one: a window's training, and any part of it again.
@@ -96,14 +98,14 @@ public final class WindowTrainer {
         var state = openingState(start, opening.window)
         var digests = [state.digest], loss: Float = 0
         let steps = Int(rules.innerSteps), segment = Int(rules.segmentSteps)
-        let honestSteps = behaviour == .lazy ? max(1, steps / 10) : behaviour == .noise ? 0 : steps
+        let honestSteps = behaviour == .lazy ? max(1, steps / 10) : behaviour == .noise || behaviour == .nonsense ? 0 : steps
         for first in stride(from: 0, to: steps, by: segment) {
             if first < honestSteps { loss = run(&state, steps: first..<min(first + segment, honestSteps), shard: shard, progress: progress) }
             digests.append(state.digest)
         }
         var delta = PseudoGradient.delta(start: start, end: state.parameters, residual: opening.residual, kernels)
         switch behaviour {
-        case .honest, .lazy: break
+        case .honest, .lazy, .nonsense: break
         case .signflip: for index in 0..<delta.count { delta.pointer[index] = -delta.pointer[index] }
         case .noise:
             delta = FloatBuffer(count: delta.count)
@@ -113,7 +115,15 @@ public final class WindowTrainer {
             })
             for index in 0..<delta.count { delta.pointer[index] = Float(Int64(generator.below(2_001)) - 1_000) * 1e-6 }
         }
-        let compressed = try compress(delta)
+        var compressed = try compress(delta)
+        if behaviour == .nonsense {
+            var generator = SeededGenerator(Digest.tagged("nonsense") {
+                $0.append(opening.trainer)
+                $0.append(opening.window)
+            })
+            compressed.payload = compressed.payload.map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+            compressed.payloadRoot = Blob.root(compressed.payload)
+        }
         digests.append(Trajectory.final(state: digests[digests.count - 1], payload: compressed.payloadRoot, residual: compressed.residualRoot))
         return WindowResult(
             payload: compressed.payload, payloadRoot: compressed.payloadRoot, trajectory: Trajectory(digests: digests), residual: compressed.residual, residualRoot: compressed.residualRoot,

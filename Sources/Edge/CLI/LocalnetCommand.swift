@@ -14,7 +14,7 @@ struct LocalnetCommand: AsyncParsableCommand {
         @Option(name: .long, help: "Windows to train; none for no end.") var windows: Int?
         @Option(name: .long, help: "Text to train on, at least 64 KiB.") var data: String
         @Option(name: .long, help: "Model: a name from Genesis/Models, or a file like those.") var model = "tiny"
-        @Option(name: .long, help: "Adversaries beside the honest trainers, by comma: lazy, copycat, noise, signflip.") var adversaries: String?
+        @Option(name: .long, help: "Adversaries beside the honest trainers, by comma: lazy, copycat, noise, signflip, nonsense.") var adversaries: String?
         @Option(name: .long, help: "Threads of each node for training and judging.") var threads = 1
         @Option(name: .long, help: "Seconds of a window's commit phase at the most.") var windowSeconds: Double?
         @Option(name: .long, help: "Another file of rules than Genesis/localnet.json.") var rules: String?

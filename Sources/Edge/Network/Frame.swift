@@ -11,11 +11,13 @@ public struct Frame: Hashable, Sendable {
     public init(kind: UInt8, bytes: [UInt8]) { (self.kind, self.bytes) = (kind, bytes) }
 
     static let packed: UInt8 = 0x80
+    /// What a frame that waits takes beside its bytes, so that empty ones are bounded too.
+    static let overhead = 64
     static let packedFrom = 1_024
 
     public enum Invalid: Error, Hashable, Sendable { case tooLarge(Int), empty, notPacked }
 
-    func write(into buffer: inout ByteBuffer) {
+    package func write(into buffer: inout ByteBuffer) {
         if bytes.count >= Frame.packedFrom, let small = Frame.pack(bytes), small.count + 4 < bytes.count {
             buffer.writeInteger(UInt32(small.count + 5))
             buffer.writeInteger(kind | Frame.packed)
@@ -29,7 +31,7 @@ public struct Frame: Hashable, Sendable {
     }
 
     /// The next frame, or nil if it is not whole yet. The length is checked before anything waits for it.
-    static func read(from buffer: inout ByteBuffer, limit: Int) throws(Invalid) -> Frame? {
+    package static func read(from buffer: inout ByteBuffer, limit: Int) throws(Invalid) -> Frame? {
         guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self) else { return nil }
         guard length > 0 else { throw .empty }
         guard length <= limit else { throw .tooLarge(Int(length)) }
@@ -43,7 +45,7 @@ public struct Frame: Hashable, Sendable {
         return Frame(kind: kind & ~packed, bytes: bytes)
     }
 
-    static func pack(_ bytes: [UInt8]) -> [UInt8]? {
+    package static func pack(_ bytes: [UInt8]) -> [UInt8]? {
         let bound = ZSTD_compressBound(bytes.count)
         var written = 0
         let small = [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in

@@ -31,6 +31,8 @@ public final class PeerNetwork: Sendable {
 
     /// Bytes that may wait for a peer that does not read; beyond it the connection is closed.
     static let outboundLimit = 64 << 20
+    /// Bytes from a peer that may wait to be handled; beyond it nothing more is read from its connection until half of them are.
+    public static let inboundLimit = 16 << 20
     private static let helloSeconds: Int64 = 5
 
     let identity: NetworkIdentity
@@ -46,6 +48,9 @@ public final class PeerNetwork: Sendable {
     private struct State {
         var channels: [AuthorityIndex: any Channel] = [:]
         var waitingBytes: [AuthorityIndex: Int] = [:]
+        /// Received and not yet handled.
+        var inboundBytes: [AuthorityIndex: Int] = [:]
+        var paused: Set<AuthorityIndex> = []
         var counters = Counters()
         var server: (any Channel)?
         var isStopped = false
@@ -168,7 +173,10 @@ public final class PeerNetwork: Sendable {
 
     func greeted(_ peer: AuthorityIndex, _ channel: any Channel) {
         let old = state.withLock { state -> (any Channel)? in
-            defer { (state.channels[peer], state.waitingBytes[peer]) = (channel, 0) }
+            defer {
+                (state.channels[peer], state.waitingBytes[peer]) = (channel, 0)
+                state.paused.remove(peer)
+            }
             return state.channels[peer]
         }
         old?.close(promise: nil)
@@ -176,11 +184,25 @@ public final class PeerNetwork: Sendable {
         continuation.yield(.connected(peer))
     }
     func received(_ frame: Frame, from peer: AuthorityIndex) {
-        state.withLock {
-            $0.counters.receivedBytes += frame.bytes.count
-            $0.counters.receivedFrames += 1
+        let full = state.withLock { state -> (any Channel)? in
+            state.counters.receivedBytes += frame.bytes.count
+            state.counters.receivedFrames += 1
+            state.inboundBytes[peer, default: 0] += frame.bytes.count + Frame.overhead
+            guard state.inboundBytes[peer, default: 0] > PeerNetwork.inboundLimit, state.paused.insert(peer).inserted else { return nil }
+            return state.channels[peer]
         }
+        full?.setOption(.autoRead, value: false).whenFailure { _ in }
         continuation.yield(.frame(frame, from: peer))
+    }
+    /// Whoever took a frame from `events` is done with it: its bytes no longer count against the peer.
+    public func handled(_ frame: Frame, from peer: AuthorityIndex) {
+        let resumed = state.withLock { state -> (any Channel)? in
+            let left = max(0, state.inboundBytes[peer, default: 0] - frame.bytes.count - Frame.overhead)
+            state.inboundBytes[peer] = left
+            guard left <= PeerNetwork.inboundLimit / 2, state.paused.remove(peer) != nil else { return nil }
+            return state.channels[peer]
+        }
+        resumed?.setOption(.autoRead, value: true).whenSuccess { resumed?.read() }
     }
     func refused(_ reason: String) {
         state.withLock { $0.counters.refused += 1 }

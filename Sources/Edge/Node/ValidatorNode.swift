@@ -121,6 +121,7 @@ public actor ValidatorNode {
         case .connected(let peer): receive(.connected(peer))
         case .disconnected: break
         case .frame(let frame, let peer):
+            defer { network.handled(frame, from: peer) }
             if frame.kind == ValidatorNode.consensusKind {
                 guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else {
                     counters.malformed += 1

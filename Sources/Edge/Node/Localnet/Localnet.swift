@@ -25,7 +25,7 @@ public enum Localnet {
             (self.windowSeconds, self.rules, self.json) = (windowSeconds, rules, json)
         }
 
-        static let knownAdversaries = ["lazy", "copycat", "noise", "signflip"]
+        static let knownAdversaries = ["lazy", "copycat", "noise", "signflip", "nonsense"]
 
         func check() throws {
             guard (1...32).contains(validators) else { throw Failure("--validators \(validators): allowed is 1…32") }
