@@ -1,9 +1,11 @@
+import AssayCrypto
 import AssayLedger
 import AssayPrimitives
 import AssayProtocol
 
 /// Ordering and ledger meet here: what an authority commits, its ledger executes, and its next block attests the roots.
 extension Ledger: Executor {
+    public func nextNonce(of sender: Address) -> UInt64? { nonce(of: sender) }
     public mutating func execute(_ commit: OrderedCommit) -> (vote: CommitVote, executed: ExecutedBlock) {
         let block: ExecutedBlock = execute(commit)
         return (CommitVote(index: commit.commit.index, commit: commit.digest, stateRoot: block.header.stateRoot, logRoot: logTree.root), block)

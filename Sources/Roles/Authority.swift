@@ -9,6 +9,8 @@ public protocol Executor: Sendable {
     associatedtype Executed: Sendable
     mutating func execute(_ commit: OrderedCommit) -> (vote: CommitVote, executed: Executed)
     func admission(of transaction: [UInt8]) -> Admission
+    /// The nonce that is executed next for a sender; nil where transactions have no order.
+    func nextNonce(of sender: Address) -> UInt64?
     /// It was executed, or can never be executed now.
     func isStale(_ transaction: [UInt8]) -> Bool
 }
@@ -122,13 +124,12 @@ public struct Authority<E: Executor>: Sendable {
     public mutating func submit(_ raw: [UInt8], now: Instant) -> (admission: Admission, effects: [Effect]) {
         if pool.contains(raw) { return (.refused("already known"), []) }
         let admission = executor.admission(of: raw)
-        let tip: U256
-        switch admission {
-        case .refused: return (admission, [])
-        case .duty: tip = 0
-        case .paid(let offered): tip = offered
+        if case .refused = admission { return (admission, []) }
+        switch pool.add(raw, admission) {
+        case .taken: break
+        case .full: return (.refused("txpool is full"), [])
+        case .underpriced: return (.refused("replacement transaction underpriced"), [])
         }
-        guard pool.add(raw, isDuty: admission == .duty, tip: tip) else { return (.refused("txpool is full"), []) }
         var effects: [Effect] = []
         goOn(&effects, now)
         return (admission, effects)
@@ -247,10 +248,10 @@ public struct Authority<E: Executor>: Sendable {
         effects.append(.executed(ordered, vote, executed))
         effects.append(.note(.committed(leader, commit.index)))
         for block in commit.blocks { unordered.remove(block) }
-        let returned = pool.committed(entries.lazy.map(\.transaction), blocks: commit.blocks, gcRound: linearizer.gcRound)
+        let executor = executor
+        let returned = pool.committed(entries.lazy.map(\.transaction), blocks: commit.blocks, gcRound: linearizer.gcRound) { executor.nextNonce(of: $0) }
         if returned > 0 { effects.append(.note(.resubmitted(returned))) }
         if commit.index.rawValue.isMultiple(of: 8) {
-            let executor = executor
             pool.prune { executor.isStale($0) }
         }
         if linearizer.gcRound > dag.evictedRound {
@@ -284,7 +285,8 @@ public struct Authority<E: Executor>: Sendable {
     }
 
     private mutating func create(_ reason: Proposer.Reason, _ effects: inout [Effect], _ now: Instant) {
-        let (digests, transactions) = pool.take()
+        let executor = executor
+        let (digests, transactions) = pool.take { executor.nextNonce(of: $0) }
         var commitVotes: [CommitVote] = []
         if let vote, vote.index > votedIndex {
             commitVotes = [vote]

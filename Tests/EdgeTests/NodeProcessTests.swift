@@ -1,5 +1,7 @@
+import AssayCrypto
 import AssayNode
 import AssayPrimitives
+import AssayProtocol
 import AssayRPC
 import Foundation
 import TestKit
@@ -41,6 +43,18 @@ struct NodeProcessTests {
         let bound = withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) } }
         try #require(bound == 0 && listen(handle, 4) == 0)
         return handle
+    }
+    /// Transfers that carry as much data as they may.
+    private func fill(_ network: Localnet.Network, megabytes: Int) async throws {
+        let client = RPCClient(network.validators[0].rpc)
+        let faucet = try KeyPair(privateBytes: try #require(bytes(hex: network.faucet.privateKey)))
+        let first = try await client.uint64("eth_getTransactionCount", [.string(faucet.address.description), "latest"])
+        for number in 0..<UInt64(megabytes << 20 / 16_000) {
+            let transfer = Transaction.dynamicFee(chainID: network.chainId, nonce: first + number, maxFeePerGas: 2_000_000_000, gasLimit: 1_000_000, to: faucet.address, value: 0,
+                                                  data: [UInt8](repeating: UInt8(number & 255), count: 16_000), by: faucet)
+            // Only so many may wait at a time.
+            try await comes("room for transfer \(number)") { (try? await client.call("eth_sendRawTransaction", [.string(hex(transfer.raw))])) != nil }
+        }
     }
     private func garbage(to port: Int) {
         let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -95,7 +109,10 @@ struct NodeProcessTests {
             for node in nodes where node.process.isRunning { kill(node.process.processIdentifier, SIGTERM) }
             for node in nodes { node.process.waitUntilExit() }
         }
+        try await comes("the first validator") { await head(validators[0]) > 0 }
+        try await fill(Localnet.Network.read(home), megabytes: 2)
         try await comes("the end of the node with the full disk") { !nodes[3].process.isRunning }
+        try #require(!nodes[3].process.isRunning)
         #expect(nodes[3].process.terminationStatus == 1)
         for words in ["the disk is full", validators[3].home, "make room"] { #expect(nodes[3].said.contains(words), "\(nodes[3].said.suffix(800))") }
 

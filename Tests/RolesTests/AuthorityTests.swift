@@ -9,8 +9,20 @@ import Testing
 struct ChainingExecutor: Executor {
     var digest = Digest.zero
     var executed: Set<[UInt8]> = []
+    /// Transactions [0xEE, sender, nonce] are executed in the order of their nonces only; all others as they come.
+    var nonces: [UInt8: UInt64] = [:]
+    var inOrder: [[UInt8]] = []
     mutating func execute(_ commit: OrderedCommit) -> (vote: CommitVote, executed: [[UInt8]]) {
-        let fresh = commit.entries.map(\.transaction).filter { executed.insert($0).inserted }
+        var fresh: [[UInt8]] = []
+        for transaction in commit.entries.map(\.transaction) where !executed.contains(transaction) {
+            if let (sender, nonce) = ChainingExecutor.numbered(transaction) {
+                guard nonce == nonces[sender, default: 0] else { continue }
+                nonces[sender] = nonce + 1
+            }
+            executed.insert(transaction)
+            fresh.append(transaction)
+        }
+        inOrder += fresh
         digest = Digest.tagged("test") { encoder in
             encoder.append(digest)
             encoder.append(commit.digest)
@@ -18,7 +30,15 @@ struct ChainingExecutor: Executor {
         }
         return (CommitVote(index: commit.commit.index, commit: commit.digest, stateRoot: digest, logRoot: .zero), fresh)
     }
-    func admission(of transaction: [UInt8]) -> Admission { transaction.isEmpty ? .refused("empty") : .paid(tip: 1) }
+    private static func numbered(_ transaction: [UInt8]) -> (sender: UInt8, nonce: UInt64)? {
+        transaction.count >= 3 && transaction[0] == 0xEE ? (transaction[1], UInt64(transaction[2])) : nil
+    }
+    func admission(of transaction: [UInt8]) -> Admission {
+        if transaction.isEmpty { return .refused("empty") }
+        guard let (sender, nonce) = ChainingExecutor.numbered(transaction) else { return .paid(tip: 1, by: Address(bytes: Digest.sha256(transaction).bytes.prefix(20)), nonce: 0) }
+        return .paid(tip: U256(UInt64(transaction.count > 3 ? transaction[3] : 1)), by: Address(number: UInt64(sender)), nonce: nonce)
+    }
+    func nextNonce(of sender: Address) -> UInt64? { sender.bytes.prefix(19).allSatisfy { $0 == 0 } ? nonces[sender.bytes[19], default: 0] : nil }
     func isStale(_ transaction: [UInt8]) -> Bool { executed.contains(transaction) }
 }
 
@@ -186,5 +206,31 @@ struct AuthorityTests {
         }
         room.run(until: 6_000)
         #expect(room.chainsAgree())
+    }
+
+    @Test func `transactions of one sender are executed in the order of their nonces, whatever order and tips they came with, and a gap waits`() throws {
+        var room = try Room(count: 4)
+        room.run(until: 2_000)
+        for nonce in [5, 2, 0, 4, 3, 1, 8] as [UInt8] { room.submit([0xEE, 7, nonce, nonce % 3], to: 0) }
+        for nonce in [1, 0] as [UInt8] { room.submit([0xEE, 9, nonce, 200], to: 1) }
+        room.run(until: 6_000)
+        for machine in room.machines.compactMap({ $0 }) {
+            #expect(machine.executor.inOrder.filter { $0[1] == 7 }.map { $0[2] } == [0, 1, 2, 3, 4, 5])
+            #expect(machine.executor.inOrder.filter { $0[1] == 9 }.map { $0[2] } == [0, 1])
+        }
+        #expect(room.machines[0]?.poolCount == 1, "the one after the gap")
+        room.submit([0xEE, 7, 6], to: 2)
+        room.submit([0xEE, 7, 7], to: 3)
+        room.run(until: 12_000)
+        #expect(room.machines[1]?.executor.inOrder.filter { $0[1] == 7 }.map { $0[2] } == [0, 1, 2, 3, 4, 5, 6, 7, 8])
+        #expect(room.machines.allSatisfy { $0?.poolCount == 0 })
+    }
+
+    @Test func `another transaction for a nonce takes its place for a higher tip only`() throws {
+        var room = try Room(count: 4)
+        #expect(room.machines[0]!.submit([0xEE, 7, 1, 5], now: Instant(room.now)).admission != .refused("replacement transaction underpriced"))
+        #expect(room.machines[0]!.submit([0xEE, 7, 1, 5, 0], now: Instant(room.now)).admission == .refused("replacement transaction underpriced"))
+        #expect(room.machines[0]!.submit([0xEE, 7, 1, 6], now: Instant(room.now)).admission != .refused("replacement transaction underpriced"))
+        #expect(room.machines[0]!.pendingTransactions == [[0xEE, 7, 1, 6]])
     }
 }

@@ -18,6 +18,7 @@ extension PaperLedger: WorldLedger {
         return (CommitVote(index: commit.commit.index, commit: commit.digest, stateRoot: chain, logRoot: .zero), fresh.count)
     }
     func admission(of transaction: [UInt8]) -> Admission { executed.contains(Digest.sha256(transaction)) ? .refused("already known") : .duty }
+    func nextNonce(of sender: Address) -> UInt64? { nil }
     func isStale(_ transaction: [UInt8]) -> Bool { executed.contains(Digest.sha256(transaction)) }
 
     static func eventNames(_ executed: Int) -> [String] { [] }

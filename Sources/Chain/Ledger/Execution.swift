@@ -174,13 +174,17 @@ extension Ledger {
             if case .failure(let revert) = call(&environment, transaction.to!, transaction.data) { return .refused("execution reverted: \(revert)") }
             return .duty
         case .success(.paid):
-            return .paid(tip: min(transaction.maxPriorityFeePerGas, (try? transaction.maxFeePerGas.subtracting(Ledger.baseFee)) ?? 0))
+            return .paid(tip: tip(transaction), by: transaction.sender, nonce: transaction.nonce)
         case .failure(let refused):
             let next = nonce(of: transaction.sender)
-            if transaction.nonce > next, transaction.nonce <= next.addingReportingOverflow(64).partialValue, refused.reason.hasPrefix("nonce too high") { return .paid(tip: 0) }
+            if transaction.nonce > next, transaction.nonce <= next.addingReportingOverflow(64).partialValue, refused.reason.hasPrefix("nonce too high") {
+                return .paid(tip: tip(transaction), by: transaction.sender, nonce: transaction.nonce)
+            }
             return .refused(refused.reason)
         }
     }
+
+    private func tip(_ transaction: Transaction) -> U256 { min(transaction.maxPriorityFeePerGas, (try? transaction.maxFeePerGas.subtracting(Ledger.baseFee)) ?? 0) }
 
     public func isStale(_ raw: [UInt8]) -> Bool {
         if case .refused = admission(of: raw) { true } else { false }
