@@ -3,6 +3,7 @@ import AssayLedger
 import AssayPrimitives
 import AssayProtocol
 import Foundation
+import TestKit
 import Testing
 
 /// The published interfaces in `Contracts/` say what the ledger does: both are held to be equal, letter by letter.
@@ -16,11 +17,11 @@ struct ContractFilesTests {
         #expect(Ledger.interfaces.map(\.name) == ["Staking", "Runs", "Windows", "Scores", "Rewards", "Disputes", "Checkpoints"])
         for contract in Ledger.interfaces {
             let place = ContractFilesTests.folder.appending(path: contract.name)
-            let wanted = [("abi.json", ContractText.json(contract)), ("\(contract.name).vyi", ContractText.vyper(contract))]
+            let wanted = [("abi.json", ContractText.json(contract)), ("\(contract.name).vyi", ContractText.vyper(contract)), ("vectors/calls.json", ContractText.vectors(contract))]
             for (name, text) in wanted {
                 let file = place.appending(path: name)
                 if ContractFilesTests.writes {
-                    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+                    try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
                     try text.write(to: file, atomically: true, encoding: .utf8)
                 }
                 let found = try String(contentsOf: file, encoding: .utf8)
@@ -37,6 +38,19 @@ struct ContractFilesTests {
             let names = entries.compactMap { entry in (entry["type"] as? String).flatMap { kind in (entry["name"] as? String).map { "\(kind) \($0)" } } }
             #expect(Set(names).count == entries.count, "\(contract.name) names something twice")
             for entry in entries where entry["type"] as? String == "event" { #expect(entry["anonymous"] as? Bool == false) }
+        }
+    }
+
+    @Test(.enabled(if: Python.isThere, "\(Python.absent)")) func `eth-abi encodes the vectors' calls, and gives their topics, as the files say`() throws {
+        let said = try Python.run("contract_vectors.py", arguments: [ContractFilesTests.folder.path])
+        let wanted = Ledger.interfaces.reduce(0) { $0 + $1.functions.count + $1.events.count }
+        #expect(String(decoding: said, as: UTF8.self) == "\(wanted) agree\n")
+    }
+
+    @Test func `each contract has its law in a page that names every function that a transaction can call`() throws {
+        for contract in Ledger.interfaces {
+            let law = try String(contentsOf: ContractFilesTests.folder.appending(path: "\(contract.name)/README.md"), encoding: .utf8)
+            for function in contract.functions where !function.isView { #expect(law.contains("**\(function.interface.name)**"), "Contracts/\(contract.name)/README.md says nothing of \(function.interface.name)") }
         }
     }
 
@@ -67,6 +81,42 @@ private enum ContractText {
             return #"{"type": "error", "name": "\#(name)", "inputs": \#(fields(parts.map(\.name), parts.map(\.type)))}"#
         }
         return "[\n" + (functions + events + errors).map { "  " + $0 }.joined(separator: ",\n") + "\n]\n"
+    }
+
+    /// A call of every function with arguments that follow from its types, and every event's topic.
+    static func vectors(_ contract: Contract) -> String {
+        let calls = contract.functions.map { function in
+            let values = function.interface.inputs.enumerated().map { sample($0.element, $0.offset + 1) }
+            let types = function.interface.inputs.map(\.description).joined(separator: ",")
+            return #"{"function": "\#(function.interface.name)(\#(types))", "arguments": [\#(values.map(json).joined(separator: ", "))], "data": "\#(hex(function.interface.selector + ABI.encode(values)))"}"#
+        }
+        let events = contract.events.map { #"{"event": "\#($0.name)(\#($0.fields.map(\.type.description).joined(separator: ",")))", "topic": "\#($0.topic)"}"# }
+        func list(_ rows: [String]) -> String { "[\n" + rows.map { "    " + $0 }.joined(separator: ",\n") + "\n  ]" }
+        return "{\n  \"calls\": \(list(calls)),\n  \"events\": \(list(events))\n}\n"
+    }
+    private static func sample(_ type: ABIType, _ place: Int) -> ABIValue {
+        switch type {
+        case .uint(let bits): .uint(U256(UInt64(bits < 64 ? place : 1_000_000_007 * place)))
+        case .int: .int(Int64(-place))
+        case .address: .address(Address(number: UInt64(0xA000 + place)))
+        case .bool: .bool(place % 2 == 1)
+        case .fixedBytes(let count): .fixedBytes(Array(Digest.sha256([UInt8(place)]).bytes.prefix(count)))
+        case .bytes: .bytes((0..<33 * place).map { UInt8(truncatingIfNeeded: $0) })
+        case .string: .string(String(repeating: "assay ", count: place))
+        case .array(let element): .array([sample(element, place), sample(element, place + 1)])
+        case .tuple(let types): .tuple(types.enumerated().map { sample($0.element, $0.offset + place) })
+        }
+    }
+    private static func json(_ value: ABIValue) -> String {
+        switch value {
+        case .uint(let number): "\"\(number)\""
+        case .int(let number): "\"\(number)\""
+        case .address(let address): "\"\(address)\""
+        case .bool(let flag): "\(flag)"
+        case .fixedBytes(let bytes), .bytes(let bytes): "\"\(hex(bytes))\""
+        case .string(let text): "\"\(text)\""
+        case .array(let values), .tuple(let values): "[" + values.map(json).joined(separator: ", ") + "]"
+        }
     }
 
     static func vyper(_ contract: Contract) -> String {
