@@ -32,18 +32,6 @@ struct NodeProcessTests {
     }
     private func head(_ validator: Localnet.Network.Validator) async -> Int64 { (try? await RPCClient(validator.rpc).call("assay_status", [], timeout: .seconds(2)))?["head"]?.int ?? -1 }
 
-    private func listening(on port: Int) throws -> Int32 {
-        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var one: Int32 = 1
-        setsockopt(handle, SOL_SOCKET, SO_REUSEADDR, &one, 4)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let bound = withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) } }
-        try #require(bound == 0 && listen(handle, 4) == 0)
-        return handle
-    }
     /// Transfers that carry as much data as they may.
     private func fill(_ network: Localnet.Network, megabytes: Int) async throws {
         let client = RPCClient(network.validators[0].rpc)
@@ -55,17 +43,6 @@ struct NodeProcessTests {
             // Only so many may wait at a time.
             try await comes("room for transfer \(number)") { (try? await client.call("eth_sendRawTransaction", [.string(hex(transfer.raw))])) != nil }
         }
-    }
-    private func garbage(to port: Int) {
-        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(handle) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        guard withUnsafePointer(to: &address, { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) } }) == 0 else { return }
-        let bytes = [UInt8](repeating: 0xA5, count: 100_000)
-        _ = send(handle, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
     @Test(.timeLimit(.minutes(5))) func `ports in use, another genesis, a full disk and garbage each cost one node one clear message, and nothing is lost`() async throws {
@@ -79,7 +56,7 @@ struct NodeProcessTests {
 
         for (address, field) in [(file.listen!, "`listen`"), (file.rpc!, "`rpc`")] {
             let port = try hostAndPort(address, "").port
-            let taken = try listening(on: port)
+            let taken = try Loopback.listen(on: port)
             let node = try start(validators[0], in: folder)
             while node.process.isRunning { try await Task.sleep(for: .milliseconds(20)) }
             close(taken)
@@ -117,7 +94,7 @@ struct NodeProcessTests {
         for words in ["the disk is full", validators[3].home, "make room"] { #expect(nodes[3].said.contains(words), "\(nodes[3].said.suffix(800))") }
 
         let before = await head(validators[0])
-        for _ in 0..<5 { garbage(to: try hostAndPort(file.listen!, "").port) }
+        for _ in 0..<5 { #expect(try Loopback.exchange(port: try hostAndPort(file.listen!, "").port, sends: [UInt8](repeating: 0xA5, count: 100_000)) != nil) }
         try await comes("commits of the other three, garbage or not") { await head(validators[0]) > before + 3 }
 
         try JSONEncoder().encode(last).write(to: lastURL)

@@ -26,33 +26,20 @@ import Testing
         return true
     }
 
-    /// A plain TCP client. Gives what came back before the other side closed; nil if it never did.
-    private func stranger(port: Int, sends bytes: [UInt8]) throws -> [UInt8]? {
-        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(handle) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let connected = withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) } }
-        try #require(connected == 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
-        setsockopt(handle, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        _ = send(handle, bytes, bytes.count, Int32(MSG_NOSIGNAL))
-        var answer: [UInt8] = [], buffer = [UInt8](repeating: 0, count: 4_096)
-        while true {
-            let count = recv(handle, &buffer, buffer.count, 0)
-            if count > 0 { answer += buffer.prefix(count) } else { return count == 0 || errno == ECONNRESET ? answer : nil }
-        }
-    }
-
-    @Test func `validators greet each other and frames arrive whole and in order`() async throws {
+    /// Two that have greeted each other: seats 0 and 1.
+    private func pair() async throws -> (zero: PeerNetwork, one: PeerNetwork) {
         let ids = try (0..<2).map { _ in try NetworkIdentity.generate() }
         let one = network(ids[1], own: 1, [peer(0, ids[0])])
         let port = try await one.start(host: "127.0.0.1", port: 0)
         let zero = network(ids[0], own: 0, [peer(1, ids[1], port: port)])
         try await zero.start(host: "127.0.0.1", port: 0)
-        #expect(await comes { zero.connected == [AuthorityIndex(1)] && one.connected == [AuthorityIndex(0)] })
+        try #require(await areConnected(zero, one))
+        return (zero, one)
+    }
+    private func areConnected(_ zero: PeerNetwork, _ one: PeerNetwork) async -> Bool { await comes { zero.connected == [AuthorityIndex(1)] && one.connected == [AuthorityIndex(0)] } }
+
+    @Test func `validators greet each other and frames arrive whole and in order`() async throws {
+        let (zero, one) = try await pair()
         let sent = (0..<50).map { Frame(kind: 1, bytes: [UInt8](repeating: UInt8($0), count: $0 * 1_000)) }
         for frame in sent { zero.send(frame, to: AuthorityIndex(1)) }
         var received: [Frame] = []
@@ -88,41 +75,31 @@ import Testing
 
         var chance = SeededGenerator(seed: 5)
         for bytes in [Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8), [0x16, 3, 1, 0xFF, 0xFF] + [UInt8](repeating: 0, count: 70_000), (0..<3_000).map { _ in UInt8(truncatingIfNeeded: chance.next()) }] {
-            #expect(try stranger(port: port, sends: bytes) != nil, "the connection is closed")
+            #expect(try Loopback.exchange(port: port, sends: bytes) != nil, "the connection is closed")
         }
         // Half open: says nothing, and is closed when the greeting's time is over.
-        #expect(try stranger(port: port, sends: []) != nil)
+        #expect(try Loopback.exchange(port: port, sends: []) != nil)
 
         let zero = network(ids[0], own: 0, [peer(1, ids[1], port: port)])
         try await zero.start(host: "127.0.0.1", port: 0)
-        #expect(await comes { zero.connected == [AuthorityIndex(1)] && one.connected == [AuthorityIndex(0)] })
+        #expect(await areConnected(zero, one))
         await zero.stop()
         await one.stop()
     }
 
     @Test func `a frame above the limit costs the connection and nothing else`() async throws {
-        let ids = try (0..<2).map { _ in try NetworkIdentity.generate() }
-        let one = network(ids[1], own: 1, [peer(0, ids[0])])
-        let port = try await one.start(host: "127.0.0.1", port: 0)
-        let zero = network(ids[0], own: 0, [peer(1, ids[1], port: port)])
-        try await zero.start(host: "127.0.0.1", port: 0)
-        #expect(await comes { zero.connected == [AuthorityIndex(1)] && one.connected == [AuthorityIndex(0)] })
+        let (zero, one) = try await pair()
         var chance = SeededGenerator(seed: 6)
         zero.send(Frame(kind: 1, bytes: (0..<Limits.frameBytes / 8 + 1).flatMap { _ in withUnsafeBytes(of: chance.next()) { Array($0) } }), to: AuthorityIndex(1))
         #expect(await comes { one.counters.refused >= 1 })
         #expect(one.counters.receivedFrames == 0)
-        #expect(await comes { zero.connected == [AuthorityIndex(1)] && one.connected == [AuthorityIndex(0)] }, "the lower seat dials again")
+        #expect(await areConnected(zero, one), "the lower seat dials again")
         await zero.stop()
         await one.stop()
     }
 
     @Test func `what a peer sends faster than it is handled waits on its side, not in our memory`() async throws {
-        let ids = try (0..<2).map { _ in try NetworkIdentity.generate() }
-        let one = network(ids[1], own: 1, [peer(0, ids[0])])
-        let port = try await one.start(host: "127.0.0.1", port: 0)
-        let zero = network(ids[0], own: 0, [peer(1, ids[1], port: port)])
-        try await zero.start(host: "127.0.0.1", port: 0)
-        #expect(await comes { zero.connected == [AuthorityIndex(1)] && one.connected == [AuthorityIndex(0)] })
+        let (zero, one) = try await pair()
         var chance = SeededGenerator(seed: 7)
         let piece = (0..<1 << 17).flatMap { _ in withUnsafeBytes(of: chance.next()) { Array($0) } }
         let count = 48
