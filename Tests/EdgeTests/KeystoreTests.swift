@@ -43,6 +43,7 @@ struct KeystoreTests {
         #expect(try refusal { _ in "{" }.contains("other.json"))
         #expect(try refusal { _ in "" }.contains("other.json"))
         #expect(try refusal { $0.replacingOccurrences(of: "aes-128-ctr", with: "rot13") }.contains("rot13"))
+        #expect(try refusal { $0.replacingOccurrences(of: "\"kdf\" : \"scrypt\"", with: "\"kdf\" : \"pbkdf2\"").replacingOccurrences(of: "\"n\" : 1024", with: "\"c\" : 1024") }.contains("not pbkdf2"))
         #expect(try refusal { $0.replacingOccurrences(of: "\"version\" : 3", with: "\"version\" : 4") }.contains("version 4"))
         #expect(try refusal { $0.replacingOccurrences(of: "\"n\" : 1024", with: "\"n\" : 18446744073709551615") }.contains("out of range"))
         #expect(try refusal { $0.replacingOccurrences(of: "\"n\" : 1024", with: "\"n\" : 0") }.contains("out of range"))

@@ -11,7 +11,7 @@ import Synchronization
 import Testing
 
 /// A ledger alone, behind the server.
-private actor LedgerAlone: RPCBackend {
+actor LedgerAlone: RPCBackend {
     nonisolated let genesis: Genesis
     private var state: Ledger
     private var pool: [[UInt8]] = []
@@ -104,9 +104,9 @@ private actor LedgerAlone: RPCBackend {
         try await serving { url in
             let good = transfer().raw
             let cases: [(raw: [UInt8], says: String)] = [
-                ([], "rlp: truncated"), ([0x02], "rlp: truncated"), (Array(good.dropLast()), "rlp: truncated"), (good + [0], "rlp: trailing"), ([0x03] + good.dropFirst(), "transaction type not supported"),
+                ([], "typed transaction too short"), ([0x02], "rlp: truncated"), (Array(good.dropLast()), "rlp: truncated"), (good + [0], "rlp: trailing"), ([0x03] + good.dropFirst(), "transaction type not supported"),
                 ([0x7F] + good.dropFirst(), "transaction type not supported"), (transfer(chainID: 1).raw, "chain"), ([UInt8](repeating: 0xFF, count: 64), "rlp"),
-                (transfer(value: U256.max).raw, "insufficient funds"), ([0x02] + [UInt8](repeating: 1, count: Limits.transactionBytes), "above the limit"),
+                (transfer(value: U256.max).raw, "insufficient funds"), ([0x02] + [UInt8](repeating: 1, count: Limits.transactionBytes), "oversized data"),
             ]
             for (raw, says) in cases {
                 let (code, message) = try error(url, sending(raw))

@@ -27,6 +27,7 @@ public struct Transaction: Hashable, Sendable {
 
     /// Why bytes are no transaction of this chain.
     public enum Invalid: Error, Hashable, Sendable, CustomStringConvertible {
+        case empty
         case tooLarge(Int)
         case typeNotSupported(UInt8)
         case unprotected
@@ -39,7 +40,8 @@ public struct Transaction: Hashable, Sendable {
 
         public var description: String {
             switch self {
-            case .tooLarge(let bytes): "transaction of \(bytes) bytes is above the limit of \(Limits.transactionBytes)"
+            case .empty: "typed transaction too short"
+            case .tooLarge(let bytes): "oversized data: transaction size \(bytes), limit \(Limits.transactionBytes)"
             case .typeNotSupported: "transaction type not supported"
             case .unprotected: "only replay-protected (EIP-155) transactions allowed over RPC"
             case .wrongFieldCount(let count): "rlp: a transaction of this type does not have \(count) fields"
@@ -55,7 +57,7 @@ public struct Transaction: Hashable, Sendable {
     /// Decodes, checks the form and recovers the sender.
     public init(raw: [UInt8], chainID expected: UInt64) throws(Invalid) {
         guard raw.count <= Limits.transactionBytes else { throw .tooLarge(raw.count) }
-        guard let first = raw.first else { throw .encoding(.truncated) }
+        guard let first = raw.first else { throw .empty }
         switch first {
         case 0xC0...: kind = .legacy
         case 1: kind = .accessList

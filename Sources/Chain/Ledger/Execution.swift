@@ -152,8 +152,9 @@ extension Ledger {
         guard transaction.nonce == account.nonce else { return refused("nonce too high: next nonce \(account.nonce), tx nonce \(transaction.nonce)") }
         let gas = Ledger.gas(to: transaction.to, data: transaction.data)
         guard transaction.gasLimit >= Ledger.intrinsicGas(transaction.data) else { return refused("intrinsic gas too low: gas \(transaction.gasLimit), minimum needed \(Ledger.intrinsicGas(transaction.data))") }
-        guard let fee = try? transaction.maxFeePerGas.multiplied(by: U256(transaction.gasLimit)), let cost = try? fee.adding(transaction.value), account.balance >= cost else {
-            return refused("insufficient funds for gas * price + value: address \(transaction.sender) have \(account.balance)")
+        let cost = (try? transaction.maxFeePerGas.multiplied(by: U256(transaction.gasLimit))).flatMap { try? $0.adding(transaction.value) }
+        guard let cost, account.balance >= cost else {
+            return refused("insufficient funds for gas * price + value: address \(transaction.sender) have \(account.balance) want \(cost.map(\.description) ?? "more than there can be")")
         }
         return .success(.paid(price: price, gas: gas))
     }

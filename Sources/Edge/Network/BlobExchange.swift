@@ -58,14 +58,14 @@ public actor BlobExchange {
 
     private func answer(_ id: UInt64, _ reply: Reply?) { waiting.removeValue(forKey: id)?.continuation.resume(returning: reply) }
 
-    /// Takes a frame of one of the two kinds.
-    public func receive(_ frame: Frame, from peer: AuthorityIndex) {
+    /// Takes a frame of one of the two kinds. - Returns: false if it is neither a request nor a reply.
+    public func receive(_ frame: Frame, from peer: AuthorityIndex) -> Bool {
         if frame.kind == BlobExchange.requestKind { serve(frame, peer) } else { take(frame, peer) }
     }
 
-    private func serve(_ frame: Frame, _ peer: AuthorityIndex) {
+    private func serve(_ frame: Frame, _ peer: AuthorityIndex) -> Bool {
         var decoder = CanonicalDecoder(frame.bytes)
-        guard let id = try? decoder.uint64(), let root = try? decoder.value(Digest.self), let chunk = try? decoder.uint32() else { return }
+        guard let id = try? decoder.uint64(), let root = try? decoder.value(Digest.self), let chunk = try? decoder.uint32(), (try? decoder.finish()) != nil else { return false }
         var encoder = CanonicalEncoder()
         encoder.append(id)
         let found = provider(root, Int(chunk))
@@ -73,12 +73,15 @@ public actor BlobExchange {
         encoder.append(found?.proof ?? [])
         encoder.append(counted: found?.bytes ?? [])
         network.send(Frame(kind: BlobExchange.replyKind, bytes: encoder.bytes), to: peer)
+        return true
     }
 
-    private func take(_ frame: Frame, _ peer: AuthorityIndex) {
+    private func take(_ frame: Frame, _ peer: AuthorityIndex) -> Bool {
         var decoder = CanonicalDecoder(frame.bytes)
-        guard let id = try? decoder.uint64(), waiting[id]?.peer == peer else { return }
-        guard let count = try? decoder.uint32(), count > 0, let proof = try? decoder.array(of: Digest.self, limit: 64), let bytes = try? decoder.counted(limit: Blob.chunkBytes) else { return answer(id, nil) }
-        answer(id, Reply(bytes: bytes, count: Int(count), proof: proof))
+        guard let id = try? decoder.uint64(), let count = try? decoder.uint32(), let proof = try? decoder.array(of: Digest.self, limit: 64), let bytes = try? decoder.counted(limit: Blob.chunkBytes) else { return false }
+        // An answer that comes too late is nobody's fault.
+        guard waiting[id]?.peer == peer else { return true }
+        answer(id, count > 0 ? Reply(bytes: bytes, count: Int(count), proof: proof) : nil)
+        return true
     }
 }

@@ -33,6 +33,9 @@ public final class PeerNetwork: Sendable {
     static let outboundLimit = 64 << 20
     /// Bytes from a peer that may wait to be handled; beyond it nothing more is read from its connection until half of them are.
     public static let inboundLimit = 16 << 20
+    /// Connections that came and have not said who they are, at most. A new one takes the place of the oldest: whoever is honest needs
+    /// milliseconds for its greeting.
+    public static let strangerLimit = 128
     private static let helloSeconds: Int64 = 5
 
     let identity: NetworkIdentity
@@ -51,6 +54,8 @@ public final class PeerNetwork: Sendable {
         /// Received and not yet handled.
         var inboundBytes: [AuthorityIndex: Int] = [:]
         var paused: Set<AuthorityIndex> = []
+        /// Connections that came and were not greeted yet, oldest first.
+        var strangers: [any Channel] = []
         var counters = Counters()
         var server: (any Channel)?
         var isStopped = false
@@ -115,6 +120,11 @@ public final class PeerNetwork: Sendable {
         }
         channel?.writeAndFlush(frame).whenComplete { _ in self.state.withLock { state in state.waitingBytes[peer, default: 0] -= frame.bytes.count } }
     }
+    /// Closes a peer's connection for what came over it. It may come again, and is greeted anew.
+    public func drop(_ peer: AuthorityIndex, _ reason: String) {
+        refused("\(peer): \(reason)")
+        state.withLock { $0.channels[peer] }?.close(promise: nil)
+    }
     public func broadcast(_ frame: Frame) { for peer in peers { send(frame, to: peer.index) } }
 
     // MARK: Connections
@@ -134,6 +144,7 @@ public final class PeerNetwork: Sendable {
     }
 
     private func setUp(_ channel: any Channel, tls: Side) -> EventLoopFuture<Void> {
+        if case .server = tls { admit(channel) }
         let pinned = Shared<AuthorityIndex?>(nil)
         let verify: NIOSSLCustomVerificationCallback = { certificates, promise in
             let digest = certificates.first.flatMap { try? NetworkIdentity.digest(of: $0) }
@@ -152,6 +163,22 @@ public final class PeerNetwork: Sendable {
             ])
             channel.eventLoop.scheduleTask(in: .seconds(PeerNetwork.helloSeconds)) { if !session.isGreeted.withLock({ $0 }) { channel.close(promise: nil) } }
         }
+    }
+
+    private func admit(_ channel: any Channel) {
+        let oldest = state.withLock { state -> (any Channel)? in
+            state.strangers.append(channel)
+            return state.strangers.count > PeerNetwork.strangerLimit ? state.strangers.removeFirst() : nil
+        }
+        if let oldest {
+            refused("too many connections that have not said who they are")
+            oldest.close(promise: nil)
+        }
+        channel.closeFuture.whenComplete { _ in self.known(channel) }
+    }
+    /// It was greeted, or is gone.
+    private func known(_ channel: any Channel) {
+        state.withLock { state in state.strangers.removeAll { ObjectIdentifier($0) == ObjectIdentifier(channel) } }
     }
 
     private func dial(_ peer: Peer, after milliseconds: Int64) {
@@ -179,6 +206,7 @@ public final class PeerNetwork: Sendable {
             }
             return state.channels[peer]
         }
+        known(channel)
         old?.close(promise: nil)
         log.debug("connected", metadata: ["peer": "\(peer)"])
         continuation.yield(.connected(peer))

@@ -22,6 +22,11 @@ public enum Keystore {
         var id: String
         var version: Int
     }
+    private struct Header: Decodable {
+        struct Crypto: Decodable { var cipher, kdf: String }
+        var crypto: Crypto
+        var version: Int
+    }
     /// geth's own cost.
     public static let standardCost: UInt64 = 262_144
 
@@ -46,12 +51,11 @@ public enum Keystore {
             guard let raw = bytes(hex: text) else { throw Failure("keystore \(url.path): \(field) is not hexadecimal") }
             return raw
         }
-        guard crypto.cipher == "aes-128-ctr", crypto.kdf == "scrypt" else { throw Failure("keystore \(url.path): only scrypt with aes-128-ctr is known, not \(crypto.kdf) with \(crypto.cipher)") }
         let hidden = try raw(crypto.ciphertext, "ciphertext"), parameters = crypto.kdfparams
         guard parameters.dklen == 32, let stretched = PasswordCipher.scrypt(password: Array(password.utf8), salt: try raw(parameters.salt, "salt"), n: parameters.n, r: parameters.r, p: parameters.p, count: 32) else {
             throw Failure("keystore \(url.path): its scrypt parameters are out of range")
         }
-        guard keccak256(stretched[16...] + hidden) == (try raw(crypto.mac, "mac")) else { throw Failure("wrong password for the key in \(url.path)") }
+        guard keccak256(stretched[16...] + hidden) == (try raw(crypto.mac, "mac")) else { throw Failure("wrong password for the key in \(url.path), or the file was changed") }
         guard let plain = PasswordCipher.aes128ctr(hidden, key: Array(stretched.prefix(16)), counter: try raw(crypto.cipherparams.iv, "iv")), let key = try? KeyPair(privateBytes: plain) else {
             throw Failure("keystore \(url.path) holds no private key")
         }
@@ -66,8 +70,13 @@ public enum Keystore {
     }
 
     private static func file(_ url: URL) throws -> File {
+        // What it is comes before what is in it: a key hidden in another way has other fields.
+        let header = try readJSON(Header.self, url, what: "keystore")
+        guard header.version == 3 else { throw Failure("keystore \(url.path) has version \(header.version); only 3 is known") }
+        guard header.crypto.cipher == "aes-128-ctr", header.crypto.kdf == "scrypt" else {
+            throw Failure("keystore \(url.path): only scrypt with aes-128-ctr is known, not \(header.crypto.kdf) with \(header.crypto.cipher)", remedy: "Write it anew with scrypt in your wallet, or put the key into a new one with: assay keys import")
+        }
         let file = try readJSON(File.self, url, what: "keystore")
-        guard file.version == 3 else { throw Failure("keystore \(url.path) has version \(file.version); only 3 is known") }
         return file
     }
 }

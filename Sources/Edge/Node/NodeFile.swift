@@ -1,3 +1,4 @@
+import AssayCrypto
 import Foundation
 
 /// What only concerns one machine: `node.json` in a node's home. Relative paths start at the home.
@@ -40,6 +41,8 @@ public struct NodeHome: Sendable {
     public var networkKeyFile: URL { url.appending(path: "keys/network.pem") }
     public var beaconSeedFile: URL { url.appending(path: "keys/beacon") }
     public var log: URL { url.appending(path: "log.txt") }
+    /// Digest of the genesis whose data this home holds.
+    public var networkFile: URL { url.appending(path: "network") }
 
     public func path(_ text: String) -> URL { text.hasPrefix("/") ? URL(filePath: text) : url.appending(path: text).standardizedFileURL }
 
@@ -51,6 +54,18 @@ public struct NodeHome: Sendable {
         guard file.role == role else { throw Failure("\(url.path) is the home of a \(file.role.rawValue), not of a \(role.rawValue)") }
         guard (1...256).contains(file.threads) else { throw Failure("node file \(nodeFile.path): threads is \(file.threads), allowed is 1…256") }
         return file
+    }
+
+    /// Refuses a genesis that is not that of the data in this home; nothing is changed by asking.
+    public func check(belongsTo genesis: Digest) throws {
+        guard let text = try? String(contentsOf: networkFile, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines), text != genesis.description else { return }
+        throw Failure("\(url.path) belongs to another network: its genesis is \(text), the genesis file's is \(genesis)", remedy: "Give the genesis file of that network in node.json, or use another home.")
+    }
+
+    /// Marks the home as that network's, once.
+    public func mark(belongsTo genesis: Digest) throws {
+        guard !FileManager.default.fileExists(atPath: networkFile.path) else { return }
+        do { try Data("\(genesis)\n".utf8).write(to: networkFile, options: .atomic) } catch { throw Failure("cannot write \(networkFile.path): \(error.localizedDescription)", remedy: "Is the directory writable, and the disk not full?") }
     }
 
     /// The password of the home's keys: from ASSAY_PASSWORD, or the file `password` in the home.

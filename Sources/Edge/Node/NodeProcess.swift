@@ -19,6 +19,7 @@ enum NodeProcess {
     static func load(_ home: NodeHome, _ file: NodeFile) throws -> (genesis: Genesis, corpus: Corpus) {
         try KernelPath.selectFromEnvironment()
         let genesis = try GenesisFile.read(home.path(file.genesis)).genesis()
+        try home.check(belongsTo: genesis.digest)
         let path = home.path(file.data)
         guard let data = try? Data(contentsOf: path) else { throw Failure("no data file at \(path.path)", remedy: "node.json names it as `data`; every node needs the run's text.") }
         do { return (genesis, try Corpus(Array(data), genesis: genesis)) } catch { throw Failure("\(path.path): \(error)") }

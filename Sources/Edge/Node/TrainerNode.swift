@@ -36,6 +36,7 @@ public actor TrainerNode {
         owner = try Keystore.read(home.ownerKeystore, password: password)
         nodeKey = try Keystore.read(home.nodeKeystore, password: password)
         guard !file.validatorURLs.isEmpty else { throw Failure("node file \(home.nodeFile.path): validatorURLs is empty", remedy: "Name at least one validator's JSON-RPC URL.") }
+        try home.mark(belongsTo: genesis.digest)
         clients = file.validatorURLs.map { RPCClient($0) }
         blobs = try BlobStore(home.url.appending(path: "blobs"))
         engine = try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: file.threads)

@@ -46,6 +46,7 @@ public actor ValidatorNode {
         }
         (self.genesis, self.file, self.log) = (genesis, file, log)
         index = AuthorityIndex(seat)
+        try home.mark(belongsTo: genesis.digest)
         store = try NodeStore(home.url.appending(path: "store.sqlite"), genesis: genesis, limitMiB: file.storeLimitMiB)
         blobs = try BlobStore(home.url.appending(path: "blobs"))
         let parameters = Authority<Ledger>.Parameters()
@@ -123,17 +124,21 @@ public actor ValidatorNode {
         case .frame(let frame, let peer):
             defer { network.handled(frame, from: peer) }
             if frame.kind == ValidatorNode.consensusKind {
-                guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else {
-                    counters.malformed += 1
-                    return
-                }
+                guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else { return malformed("a message that cannot be read", peer) }
                 receive(.received(message, from: peer))
             } else if frame.kind == BlobExchange.requestKind || frame.kind == BlobExchange.replyKind {
-                await exchange.receive(frame, from: peer)
+                if await !exchange.receive(frame, from: peer) { malformed("a blob frame that cannot be read", peer) }
             } else {
-                counters.malformed += 1
+                malformed("a frame of unknown kind \(frame.kind)", peer)
             }
         }
+    }
+
+    /// No honest peer of this protocol version sends such a thing: its connection is closed, and it may come again.
+    private func malformed(_ what: String, _ peer: AuthorityIndex) {
+        counters.malformed += 1
+        log.warning("validator \(peer) sent \(what): its connection is closed")
+        network.drop(peer, what)
     }
 
     private func receive(_ input: Authority<Ledger>.Input) {

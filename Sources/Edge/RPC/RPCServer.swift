@@ -108,7 +108,7 @@ public struct RPCServer: Sendable {
     private func putBlob(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
         func refuse(_ status: HTTPResponse.Status, _ reason: String) -> Response { respond(status, Data("\(reason)\n".utf8), "text/plain", request) }
         guard let root = context.parameters.get("root").flatMap({ Digest(hex: $0) }) else { return refuse(.badRequest, "a blob's root has 64 hexadecimal digits") }
-        guard let size = request.headers[.contentLength].flatMap(Int.init), size <= RPCServer.blobLimit else { return refuse(.contentTooLarge, "say the size; at most \(RPCServer.blobLimit) bytes") }
+        guard let size = request.headers[.contentLength].flatMap(Int.init), size >= 0, size <= RPCServer.blobLimit else { return refuse(.contentTooLarge, "say the size; at most \(RPCServer.blobLimit) bytes") }
         // Who may write is checked before a byte is read.
         guard let name = HTTPField.Name(BlobAuthorization.header), let signature = request.headers[name],
               let signer = BlobAuthorization.signer(signature, genesis: backend.genesis.digest, root: root, bytes: size), await backend.ledger().owner(ofNodeKey: signer) != nil else {

@@ -17,7 +17,7 @@ public final class BlobStore: Sendable {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: [.fileSizeKey])
             for file in files where file.pathExtension == "part" { try FileManager.default.removeItem(at: file) }
-            used = Mutex(files.reduce(0) { $0 + ((try? $1.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0) })
+            used = Mutex(files.filter(\.pathExtension.isEmpty).reduce(0) { $0 + ((try? $1.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0) })
         } catch { throw StorageError(.system, "cannot open the blobs in \(folder.path): \(error.localizedDescription)") }
     }
 
@@ -45,13 +45,21 @@ public final class BlobStore: Sendable {
         let root = tree.root
         guard !has(root) else { return }
         guard bytes.count <= Limits.blobBytes else { throw StorageError(.tooLarge, "a blob of \(bytes.count) bytes is above the limit of \(Limits.blobBytes)") }
-        guard used.withLock({ $0 + bytes.count <= limitBytes }) else { throw StorageError(.full, "the blobs in \(folder.path) have reached their limit of \(limitBytes) bytes") }
+        // Room is taken before the bytes are written, so that two writers together do not pass the limit.
+        let hasRoom = used.withLock { used -> Bool in
+            guard used + bytes.count <= limitBytes else { return false }
+            used += bytes.count
+            return true
+        }
+        guard hasRoom else { throw StorageError(.full, "the blobs in \(folder.path) have reached their limit of \(limitBytes) bytes.\n  Nothing was lost: blobs of settled windows may be removed.") }
         do {
             // The hashes last: a blob without them was not written whole.
             try replace(file(root), with: bytes)
             try replace(chunkFile(root), with: tree.levels[0].flatMap(\.bytes))
-        } catch { throw StorageError(.system, "cannot write \(file(root).path): \(error.localizedDescription)\n  Is the disk full?") }
-        used.withLock { $0 += bytes.count }
+        } catch {
+            used.withLock { $0 -= bytes.count }
+            throw StorageError(.system, "cannot write \(file(root).path): \(error.localizedDescription)\n  Is the disk full?")
+        }
     }
 
     private func replace(_ url: URL, with bytes: [UInt8]) throws {

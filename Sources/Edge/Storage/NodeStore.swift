@@ -10,11 +10,13 @@ public final class NodeStore: Sendable {
     public static let version = 1
     private let queue: DatabaseQueue
     public let path: String
+    private let limitMiB: Int?
 
     /// Opens or makes the store of a network.
     /// - Throws: `StorageError`, before anything is changed, if the file is another network's or a newer program's.
     public init(_ url: URL, genesis: Genesis, limitMiB: Int? = nil) throws {
         path = url.path
+        self.limitMiB = limitMiB
         do {
             try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
             var configuration = Configuration()
@@ -28,7 +30,7 @@ public final class NodeStore: Sendable {
             }
             queue = try DatabaseQueue(path: url.path, configuration: configuration)
             try NodeStore.prepare(queue, genesis, url.path)
-        } catch { throw NodeStore.explain(error, url.path) }
+        } catch { throw NodeStore.explain(error, url.path, limitMiB: limitMiB) }
     }
 
     private static func prepare(_ queue: DatabaseQueue, _ genesis: Genesis, _ path: String) throws {
@@ -176,18 +178,21 @@ public final class NodeStore: Sendable {
     // MARK: Access
 
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
-        do { return try queue.read(body) } catch { throw NodeStore.explain(error, path) }
+        do { return try queue.read(body) } catch { throw NodeStore.explain(error, path, limitMiB: limitMiB) }
     }
     private func write(_ body: (Database) throws -> Void) throws {
-        do { try queue.write(body) } catch { throw NodeStore.explain(error, path) }
+        do { try queue.write(body) } catch { throw NodeStore.explain(error, path, limitMiB: limitMiB) }
     }
 
     /// Puts a name and a remedy to what SQLite says.
-    static func explain(_ error: any Error, _ path: String) -> StorageError {
+    static func explain(_ error: any Error, _ path: String, limitMiB: Int?) -> StorageError {
         if let error = error as? StorageError { return error }
         if let error = error as? DatabaseError {
             switch error.resultCode {
-            case .SQLITE_FULL: return StorageError(.full, "cannot write \(path): the disk is full.\n  Nothing was lost: make room and start the node again.")
+            case .SQLITE_FULL:
+                let folder = URL(filePath: path).deletingLastPathComponent().path
+                guard let limitMiB else { return StorageError(.full, "cannot write \(path): the disk is full.\n  Nothing was lost: make room in \(folder) and start the node again.") }
+                return StorageError(.full, "cannot write \(path): its limit of \(limitMiB) MiB is reached, or the disk is full.\n  Nothing was lost: raise `storeLimitMiB` in \(folder)/node.json or make room in \(folder), and start the node again.")
             case .SQLITE_CORRUPT, .SQLITE_NOTADB: return StorageError(.damaged, "\(path) is damaged: \(error.message ?? "not a database").\n  Move it away and start the node again: it fetches everything from the others.")
             case .SQLITE_BUSY, .SQLITE_LOCKED: return StorageError(.system, "\(path) is in use by another process.\n  Is this node running already?")
             default: return StorageError(.system, "\(path): \(error.message ?? "SQLite error") (\(error.resultCode))")
