@@ -47,7 +47,7 @@ var targets: [Target] = [
     room("TestKit", "Tests/TestKit", chain),
     tests("BaseTests", base + ["TestKit"]),
     tests("ComputeTests", compute + ["TestKit"]),
-    tests("ChainTests", chain + ["TestKit"]),
+    tests("ChainTests", chain + ["AssayRoles", "AssaySimulator", "TestKit"]),
     tests("RolesTests", chain + ["AssayRoles", "AssaySimulator", "TestKit"]),
     tests("SimulationTests", chain + ["AssayRoles", "AssaySimulator", "TestKit"]),
     tests("HouseTests", ["TestKit"]),

@@ -25,24 +25,26 @@ extension Ledger: WorldLedger {
     }
 
     /// Invariant supply.conserved: what all have, in whatever form, is what there was at first and what settled windows paid.
+    /// Invariant staking.backed: the contract's account holds what is staked and unbonding.
     public var brokenInvariants: [String] {
         let people = genesis.accounts.map(\.address)
         let treasury = Address(number: 0x0AFF)
-        var total = balance(of: treasury)
-        func add(_ amount: U256) { total = (try? total.adding(amount)) ?? .max }
+        var total = balance(of: treasury), staked = U256.zero
+        func add(_ amount: U256, to sum: inout U256) { sum = (try? sum.adding(amount)) ?? .max }
         for person in people {
-            add(balance(of: person))
-            add(claimable(person))
-            add(pendingRewards(person))
-            if let record = staker(person) {
-                add(record.stake)
-                for entry in record.unbonding { add(entry.amount) }
-            }
+            for amount in [balance(of: person), claimable(person), pendingRewards(person)] { add(amount, to: &total) }
+            guard let record = staker(person) else { continue }
+            for amount in [record.stake] + record.unbonding.map(\.amount) { add(amount, to: &staked) }
         }
+        add(staked, to: &total)
         var expected = genesis.accounts.reduce(U256.zero) { (try? $0.adding($1.balance)) ?? .max }
         for validator in genesis.validators { expected = (try? expected.adding(validator.stake)) ?? .max }
         expected = (try? genesis.run.emission.multiplied(by: U256(runStatus.settled.rawValue)).adding(expected)) ?? .max
-        return total == expected ? [] : ["supply.conserved: there are \(total) wei where \(expected) should be, after block \(head.number)"]
+        var broken: [String] = []
+        if total != expected { broken.append("supply.conserved: there are \(total) wei where \(expected) should be, after block \(head.number)") }
+        let held = balance(of: ContractAddress.staking)
+        if held != staked { broken.append("staking.backed: the contract holds \(held) wei where \(staked) are staked, after block \(head.number)") }
+        return broken
     }
 }
 

@@ -53,7 +53,7 @@ extension Ledger {
         case .duty(let identity, _):
             // The mark of a duty done goes with the call: one that its contract refuses may be sent again, right.
             let mark = state.mark
-            state[Ledger.dutyKey(transaction.sender, transaction.nonce)] = Flag()
+            state[Ledger.dutyKey(identity, transaction.nonce)] = Flag()
             let (outcome, logs) = perform(transaction, as: identity, context)
             guard case .success = outcome else {
                 state.rollback(to: mark)
@@ -66,7 +66,8 @@ extension Ledger {
     }
 
     private mutating func executePaid(_ transaction: Transaction, _ price: U256, _ gas: UInt64, _ context: Environment.BlockContext, _ proposer: Address) -> ExecutedTransaction? {
-        guard let fee = try? price.multiplied(by: U256(gas)) else { return nil }
+        // No more than the sender allowed, whatever the call would have needed.
+        guard let fee = try? price.multiplied(by: U256(min(gas, transaction.gasLimit))) else { return nil }
         var account = state[Account.key(transaction.sender)] ?? Account()
         guard let rest = try? account.balance.subtracting(fee) else { return nil }
         account.balance = rest
@@ -135,15 +136,17 @@ extension Ledger {
     enum Plan { case duty(identity: Address, Duty), paid(price: U256, gas: UInt64) }
     struct Refused: Error { let reason: String }
 
-    static func dutyKey(_ sender: Address, _ nonce: UInt64) -> StateKey<Flag> { StateKey("duty", sender.bytes, U256(nonce).bigEndianBytes) }
+    /// By identity: a new node key does not get its duties anew.
+    static func dutyKey(_ identity: Address, _ nonce: UInt64) -> StateKey<Flag> { StateKey("duty", identity.bytes, U256(nonce).bigEndianBytes) }
 
     func plan(_ transaction: Transaction) -> Result<Plan, Refused> {
         func refused(_ reason: String) -> Result<Plan, Refused> { .failure(Refused(reason: reason)) }
         if let identity = state[Staking.identityKey(transaction.sender)] {
             guard let to = transaction.to, transaction.value.isZero, let (duty, runIndex) = Duty.named(by: transaction.nonce), runIndex == 0 else { return refused("a node key can only do its duties") }
             let wanted = DutyFunction.of(duty.kind)
-            guard to == wanted.contract, Array(transaction.data.prefix(4)) == wanted.function.selector else { return refused("nonce \(transaction.nonce) names another duty") }
-            guard state[Ledger.dutyKey(transaction.sender, transaction.nonce)] == nil else { return refused("nonce too low: duty done") }
+            guard staker(identity.owner)?.nodeKey == transaction.sender else { return refused("node key \(transaction.sender) was replaced") }
+            guard to == wanted.contract, Array(transaction.data.prefix(4)) == wanted.function.selector, isNamed(duty, in: transaction.data) else { return refused("nonce \(transaction.nonce) names another duty") }
+            guard state[Ledger.dutyKey(identity.owner, transaction.nonce)] == nil else { return refused("nonce too low: duty done") }
             return .success(.duty(identity: identity.owner, duty))
         }
         guard let price = transaction.effectiveGasPrice(baseFee: Ledger.baseFee) else { return refused("max fee per gas less than block base fee") }
@@ -157,6 +160,26 @@ extension Ledger {
             return refused("insufficient funds for gas * price + value: address \(transaction.sender) have \(account.balance) want \(cost.map(\.description) ?? "more than there can be")")
         }
         return .success(.paid(price: price, gas: gas))
+    }
+
+    /// Whether a call is about the window, the kind and the contest that its nonce says: each duty has one nonce, so that it can be done once.
+    /// What the call's contract refuses by itself is left to it.
+    private func isNamed(_ duty: Duty, in data: [UInt8]) -> Bool {
+        func word(_ index: Int) -> [UInt8]? {
+            let start = 4 + 32 * index
+            return start + 32 <= data.count ? Array(data[start..<start + 32]) : nil
+        }
+        switch duty.kind {
+        case .voteCommit, .voteReveal:
+            guard let id = word(0).map({ Digest(bytes: $0) }), let window = state[Disputes.placeKey(id)] else { return true }
+            return window == duty.window && state[Windows.key(window)]?.contests.firstIndex { $0.id == id } == Int(duty.index)
+        case .scoreCommit, .scoreReveal, .replayCommit, .replayReveal:
+            let kind: ReportKind = duty.kind == .scoreCommit || duty.kind == .scoreReveal ? .score : .replay
+            guard let window = word(1), let found = word(2) else { return true }
+            return window == U256(duty.window.rawValue).bigEndianBytes && found == U256(UInt64(kind.rawValue)).bigEndianBytes && duty.index <= (kind == .score ? 1 : 0)
+        case .commit, .reveal, .attest, .serve, .parameters, .void:
+            return duty.index == 0 && word(1).map { $0 == U256(duty.window.rawValue).bigEndianBytes } ?? true
+        }
     }
 
     static func intrinsicGas(_ data: [UInt8]) -> UInt64 { 21_000 + 16 * UInt64(data.count) }

@@ -62,7 +62,7 @@ struct RunRecord: Hashable, Sendable, CanonicalCodable {
         members = try decoder.array(limit: RunRecord.memberLimit)
         idleTrainers = try decoder.array(limit: RunRecord.memberLimit)
         idleValidators = try decoder.array(limit: Limits.committeeSize)
-        recentPayloads = try decoder.array(limit: RunRecord.memberLimit * Int(RunRecord.payloadMemory))
+        recentPayloads = try decoder.array(limit: RunRecord.memberLimit * Int(RunRecord.payloadMemory + 2))
         lastBeacon = try decoder.value()
     }
 }

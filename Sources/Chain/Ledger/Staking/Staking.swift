@@ -53,7 +53,7 @@ enum Staking {
         errors: [
             "AlreadyRegistered(address owner)", "NotRegistered(address owner)", "NodeKeyTaken(address nodeKey)", "NodeKeyIsOwner(address nodeKey)", "WrongProof(address signer, address nodeKey)",
             "StakeTooLow(uint256 sent, uint256 minimum)", "NameTooLong(uint256 bytes, uint256 limit)", "EndpointTooLong(uint256 bytes, uint256 limit)", "AmountTooLarge(uint256 amount, uint256 stake)", "NothingToWithdraw(uint64 next)",
-            "TooManyUnbonding(uint256 limit)", "UnknownFunction(bytes4 selector)", "NotPayable(uint256 value)", "WrongArguments(string reason)", "Arithmetic(string reason)",
+            "TooManyUnbonding(uint256 limit)", "RegistryFull(uint256 limit)", "StakeInUse(uint256 rest, uint256 minimum)", "UnknownFunction(bytes4 selector)", "NotPayable(uint256 value)", "WrongArguments(string reason)", "Arithmetic(string reason)",
         ])
 
     static func page(_ list: AddressList?, _ arguments: [ABIValue]) -> [ABIValue] {
@@ -70,6 +70,10 @@ enum Staking {
         var list = state[validators] ?? AddressList()
         list.addresses.append(validator.owner)
         state[validators] = list
+        // Invariant staking.backed: the contract's account holds what is staked and unbonding, to the unit.
+        var account = state[Account.key(contract.address)] ?? Account()
+        account.balance = (try? account.balance.adding(validator.stake)) ?? .max
+        state[Account.key(contract.address)] = account
     }
 
     // MARK: Functions
@@ -82,6 +86,7 @@ enum Staking {
         try takeNodeKey(nodeKey, for: owner, proof: arguments[2].asBytes, &environment)
         environment.state[trainerKey(owner)] = StakerRecord(role: .trainer, owner: owner, nodeKey: nodeKey, name: name, endpoint: "", stake: environment.value)
         var list = environment.state[trainers] ?? AddressList()
+        guard list.addresses.count < AddressList.limit else { throw Revert("RegistryFull(uint256)", .uint(UInt64(AddressList.limit))) }
         list.addresses.append(owner)
         environment.state[trainers] = list
         environment.emit(trainerRegistered, from: contract.address, .address(owner), .address(nodeKey), .string(name), .uint(environment.value))
@@ -130,6 +135,8 @@ enum Staking {
         guard record.unbonding.count < StakerRecord.unbondingEntries else { throw Revert("TooManyUnbonding(uint256)", .uint(UInt64(StakerRecord.unbondingEntries))) }
         let available = environment.block.time.advanced(by: environment.rules.unbondingMilliseconds)
         record.stake = try record.stake.subtracting(amount)
+        // Who sits in the committee or trains in the run answers for it with its stake; first it leaves.
+        if let minimum = environment.minimumStake(of: record), record.stake < minimum { throw Revert("StakeInUse(uint256,uint256)", .uint(record.stake), .uint(minimum)) }
         record.unbonding.append(Unbonding(amount: amount, available: available))
         environment.setStaker(record)
         environment.emit(unstakeBegun, from: contract.address, .address(record.owner), .uint(amount), .uint(available.rawValue))
@@ -155,6 +162,13 @@ extension Environment {
     mutating func setStaker(_ record: StakerRecord) {
         state[record.role == .validator ? Staking.validatorKey(record.owner) : Staking.trainerKey(record.owner)] = record
     }
+    /// What a staker at work may not go below by its own will; nil for one that is not at work.
+    func minimumStake(of record: StakerRecord) -> U256? {
+        switch record.role {
+        case .validator: validators.contains { $0.owner == record.owner } ? rules.validatorMinimumStake : nil
+        case .trainer: isMember(record.owner) && state[Runs.key]?.isOver == false ? rules.trainerMinimumStake : nil
+        }
+    }
     func ownStake() throws -> StakerRecord {
         guard let record = staker(sender) else { throw Revert("NotRegistered(address)", .address(sender)) }
         return record
@@ -175,6 +189,7 @@ extension Environment {
         for index in record.unbonding.indices { take(&record.unbonding[index].amount) }
         let taken = (try? amount.subtracting(rest)) ?? 0
         setStaker(record)
+        do { try debit(ContractAddress.staking, taken) } catch { preconditionFailure("staking.backed: \(taken) were staked by \(owner) and are not there") }
         Rewards.toTreasury(taken, &self)
         emit(Staking.slashed, from: ContractAddress.staking, .address(owner), .uint(UInt64(rule)), .uint(window.rawValue), .bytes32(run), .uint(taken), .bytes32(evidence))
         return taken

@@ -62,7 +62,7 @@ enum Windows {
         events: [committed, revealed, revealMismatched, attested, missed, served, unserved, voided],
         errors: [
             "UnknownRun(bytes32 run)", "UnknownWindow(uint64 window)", "PhaseNotOpen(uint64 window, uint8 phase)", "NotAMember(address sender)", "NotAValidator(address sender)", "Jailed(uint64 until)",
-            "AlreadyCommitted(address trainer)", "AlreadyRevealed(address trainer)", "NotCommitted(address trainer)", "AlreadyAttested(address validator)", "WrongBitmap(uint256 bytes, uint256 expected)",
+            "AlreadyCommitted(address trainer)", "AlreadyRevealed(address trainer)", "AlreadyVoided(address trainer)", "NotCommitted(address trainer)", "AlreadyAttested(address validator)", "WrongBitmap(uint256 bytes, uint256 expected)",
             "WrongPreimage(bytes32 tip)", "NotDrawn(address sender)", "AlreadyServed(address trainer)", "WrongFields(string reason)", "NoContribution(uint64 window, address trainer)",
         ])
 
@@ -132,6 +132,7 @@ enum Windows {
         var record = try environment.window(arguments[0], arguments[1])
         guard record.beacon == nil else { throw Revert("PhaseNotOpen(uint64,uint8)", arguments[1], .uint(UInt64(WindowPhase.hold.rawValue))) }
         guard let index = record.contribution(of: environment.sender) else { throw Revert("NotCommitted(address)", .address(environment.sender)) }
+        guard record.contributions[index].state != .voided else { throw Revert("AlreadyVoided(address)", .address(environment.sender)) }
         // Its reveal stays in the list that the attests' bitmaps count.
         record.contributions[index].state = .voided
         environment.state[key(record.window)] = record
