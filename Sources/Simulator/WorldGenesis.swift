@@ -24,7 +24,7 @@ public struct WorldGenesis: Sendable {
 
     /// - Parameter beaconLength: links of the first validator's chain, which may run out.
     public init(validators count: Int = 4, trainers trainerCount: Int = 5, windows: UInt64, windowMilliseconds: UInt64 = 20_000, delay: TrainingRules.Delay = .continued,
-                beaconLength: Int = 1 << 10) {
+                beaconLength: Int = 1 << 10, aggregateLimit: UInt32 = 16) {
         validators = (0..<count).map { Person("validator \($0)") }
         trainers = (0..<trainerCount).map { Person("trainer \($0)") }
         consensusKeys = (0..<count).map { KeyPair(seed: "world/validator \($0)/consensus") }
@@ -38,7 +38,7 @@ public struct WorldGenesis: Sendable {
             epsilon: bits(0x322B_CC77), weightDecay: bits(0x3DCC_CCCD), gradientClip: bits(0x3F80_0000), randomBatches: 8, ownBatches: 4, seed: 1)
         let run = RunRules(
             windowMilliseconds: windowMilliseconds, windows: windows, trainersToStart: UInt32(trainerCount), lookBack: 2, maturity: 4, scorers: 2, replayers: 2,
-            replayFloor: 250_000, aggregateLimit: 16, emission: WorldGenesis.tokens(100), trainerMinimumStake: WorldGenesis.tokens(100),
+            replayFloor: 250_000, aggregateLimit: aggregateLimit, emission: WorldGenesis.tokens(100), trainerMinimumStake: WorldGenesis.tokens(100),
             validatorMinimumStake: WorldGenesis.tokens(10_000), unbondingMilliseconds: 600_000)
         genesis = Genesis(
             name: "world", time: Instant(1_700_000_000_000),

@@ -19,8 +19,8 @@ struct LedgerScript {
     static let token = WorldGenesis.token
     static func tokens(_ count: UInt64) -> U256 { (try? token.multiplied(by: U256(count))) ?? .max }
 
-    init(validators: Int = 4, trainers: Int = 3, windows: UInt64 = 20, windowMilliseconds: UInt64 = 20_000) throws {
-        world = WorldGenesis(validators: validators, trainers: trainers, windows: windows, windowMilliseconds: windowMilliseconds)
+    init(validators: Int = 4, trainers: Int = 3, windows: UInt64 = 20, windowMilliseconds: UInt64 = 20_000, aggregateLimit: UInt32 = 16) throws {
+        world = WorldGenesis(validators: validators, trainers: trainers, windows: windows, windowMilliseconds: windowMilliseconds, aggregateLimit: aggregateLimit)
         ledger = try Ledger(genesis: world.genesis)
         now = world.genesis.time
     }

@@ -130,7 +130,7 @@ enum Disputes {
             return environment.emit(incident, from: contract.address, .bytes32(contest.id), .bytes32(environment.run), .uint(record.window.rawValue))
         }
         for validator in wrong {
-            let amount = (try? (environment.staker(validator)?.stake ?? 0).scaled(by: 1, over: 1_000)) ?? 0
+            let amount = (try? environment.slashable(validator).scaled(by: 1, over: 1_000)) ?? 0
             environment.slash(validator, amount, rule: Rule.falseReport, window: record.window, evidence: contest.id)
         }
     }

@@ -132,7 +132,7 @@ enum Judgement {
             $0.append(fact)
         }
         let largest = Rewards.forfeit(draw.trainer, rule: Rule.failedReplay, window: draw.window, &environment)
-        let stake = environment.staker(draw.trainer)?.stake ?? 0
+        let stake = environment.slashable(draw.trainer)
         let share = (try? stake.scaled(by: 5, over: 100)) ?? 0
         environment.slash(draw.trainer, max(share, (try? largest.multiplied(by: 20)) ?? stake), rule: Rule.failedReplay, window: draw.window, evidence: evidence)
     }

@@ -162,6 +162,11 @@ extension Environment {
     mutating func setStaker(_ record: StakerRecord) {
         state[record.role == .validator ? Staking.validatorKey(record.owner) : Staking.trainerKey(record.owner)] = record
     }
+    /// What a staker answers with: bonded, and unbonding until it is withdrawn.
+    func slashable(_ owner: Address) -> U256 {
+        guard let record = staker(owner) else { return 0 }
+        return record.unbonding.reduce(record.stake) { (try? $0.adding($1.amount)) ?? $0 }
+    }
     /// What a staker at work may not go below by its own will; nil for one that is not at work.
     func minimumStake(of record: StakerRecord) -> U256? {
         switch record.role {
