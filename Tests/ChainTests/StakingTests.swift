@@ -117,4 +117,36 @@ struct StakingTests {
         let stolen = NodeKeyProof.make(trainer.identity.nodeKey, owner: other.owner.address, genesis: genesis.digest)
         expectReverted(script.commit([script.call(other.owner, StakingTests.staking, "setNodeKey(address,bytes)", .address(trainer.identity.nodeKey.address), .bytes(stolen))]), "NodeKeyTaken(address)")
     }
+
+    @Test func `stake and rewards go to the account that the owner names`() throws {
+        var script = try LedgerScript()
+        script.joinAll()
+        let (owner, safe) = (script.trainers[0].owner, script.validatorOwners[3]), run = ABIValue.bytes32(script.genesis.runID)
+        for wrong in [Address.zero, StakingTests.staking, script.trainers[1].identity.nodeKey.address] {
+            expectReverted(script.commit([script.call(owner, StakingTests.staking, "setWithdrawAddress(address)", .address(wrong))]), "WrongPayee(address)")
+        }
+        #expect(script.commit([script.call(owner, StakingTests.staking, "setWithdrawAddress(address)", .address(safe))]).signed[0].succeeded)
+        #expect(script.play { !$0.ledger.claimable(owner.address).isZero })
+        let due = script.ledger.claimable(owner.address), before = script.ledger.balance(of: safe)
+        script.commit([script.call(owner, ContractAddress.rewards, "claim()")])
+        #expect(script.ledger.balance(of: safe) == before + due)
+        script.commit([script.call(owner, ContractAddress.runs, "leaveRun(bytes32)", run), script.call(owner, StakingTests.staking, "beginUnstake(uint256)", .uint(LedgerScript.tokens(100)), ahead: 1)])
+        script.commit([script.call(owner, StakingTests.staking, "withdraw()")], after: script.genesis.run.unbondingMilliseconds)
+        #expect(script.ledger.balance(of: safe) == before + due + LedgerScript.tokens(100))
+    }
+
+    @Test func `four missed windows of eight jail a trainer, who comes back when its term is over`() throws {
+        var script = try LedgerScript(windows: 40)
+        script.joinAll()
+        let trainer = script.trainers[0].owner
+        let unjail = { (script: LedgerScript) in script.call(trainer, StakingTests.staking, "unjail()") }
+        expectReverted(script.commit([unjail(script)]), "NotJailed(address)")
+        let absent = Conduct(silent: [.reveal: [trainer.address]])
+        #expect(script.play(absent, every: 1_000) { !$0.events("Jailed").isEmpty })
+        expectReverted(script.commit([unjail(script)]), "StillJailed(uint64)")
+        guard case .uint(let until)? = script.events("Jailed").first?.values["until"], let last = until.uint64 else { return #expect(Bool(false), "a term") }
+        #expect(script.play(every: 1_000) { ($0.ledger.runStatus.opened?.rawValue ?? 0) + 1 >= last })
+        #expect(script.commit([unjail(script)]).signed[0].succeeded)
+        #expect(script.play(every: 1_000) { $0.view(last + 1).contribution(of: trainer.address) != nil })
+    }
 }

@@ -34,7 +34,7 @@ enum Rewards {
         let amount = record.claimable
         record.claimable = 0
         environment.state[key(environment.sender)] = record
-        try environment.credit(environment.sender, amount)
+        try environment.credit(environment.payee(environment.sender), amount)
         environment.emit(claimed, from: contract.address, .address(environment.sender), .uint(amount))
         return []
     }

@@ -12,6 +12,7 @@ enum Staking {
 
     static let trainerRegistered = EventSignature("TrainerRegistered(address indexed owner, address indexed nodeKey, string name, uint256 stake)")
     static let nodeKeyChanged = EventSignature("NodeKeyChanged(address indexed owner, address indexed nodeKey)")
+    static let withdrawAddressChanged = EventSignature("WithdrawAddressChanged(address indexed owner, address indexed to)")
     static let stakeAdded = EventSignature("StakeAdded(address indexed staker, uint256 amount, uint256 stake)")
     static let unstakeBegun = EventSignature("UnstakeBegun(address indexed staker, uint256 amount, uint64 available)")
     static let withdrawn = EventSignature("Withdrawn(address indexed staker, uint256 amount)")
@@ -25,6 +26,8 @@ enum Staking {
             NativeFunction("registerTrainer(address nodeKey,string name,bytes proof)", payable: true, gas: 100_000, registerTrainer),
             NativeFunction("setNodeKey(address nodeKey,bytes proof)", gas: 50_000, setNodeKey),
             NativeFunction("setEndpoint(string endpoint)", gas: 20_000, setEndpoint),
+            NativeFunction("setWithdrawAddress(address to)", gas: 20_000, setWithdrawAddress),
+            NativeFunction("unjail()", gas: 30_000, unjail),
             NativeFunction("addStake()", payable: true, gas: 20_000, addStake),
             NativeFunction("beginUnstake(uint256 amount)", gas: 30_000, beginUnstake),
             NativeFunction("withdraw()", gas: 30_000, withdraw),
@@ -38,6 +41,7 @@ enum Staking {
                 return [.address(record.nodeKey), .uint(record.stake), .string(record.name), .uint(member?.jailedUntil?.rawValue ?? 0)]
             },
             NativeFunction("stakeOf(address staker)(uint256 stake)", view: true) { environment, arguments in [.uint(environment.staker(arguments[0].asAddress)?.stake ?? 0)] },
+            NativeFunction("withdrawAddressOf(address staker)(address to)", view: true) { environment, arguments in [.address(environment.payee(arguments[0].asAddress))] },
             NativeFunction("unbonding(address staker)(uint256[] amounts,uint64[] available)", view: true) { environment, arguments in
                 let entries = environment.staker(arguments[0].asAddress)?.unbonding ?? []
                 return [.array(entries.map { .uint($0.amount) }), .array(entries.map { .uint($0.available.rawValue) })]
@@ -49,11 +53,11 @@ enum Staking {
             },
             NativeFunction("epoch()(uint64 epoch)", view: true) { _, _ in [.uint(0)] },
         ],
-        events: [trainerRegistered, nodeKeyChanged, stakeAdded, unstakeBegun, withdrawn, jailed, unjailed, slashed],
+        events: [trainerRegistered, nodeKeyChanged, withdrawAddressChanged, stakeAdded, unstakeBegun, withdrawn, jailed, unjailed, slashed],
         errors: [
             "AlreadyRegistered(address owner)", "NotRegistered(address owner)", "NodeKeyTaken(address nodeKey)", "NodeKeyIsOwner(address nodeKey)", "WrongProof(address signer, address nodeKey)",
             "StakeTooLow(uint256 sent, uint256 minimum)", "NameTooLong(uint256 bytes, uint256 limit)", "EndpointTooLong(uint256 bytes, uint256 limit)", "AmountTooLarge(uint256 amount, uint256 stake)", "NothingToWithdraw(uint64 next)",
-            "TooManyUnbonding(uint256 limit)", "RegistryFull(uint256 limit)", "StakeInUse(uint256 rest, uint256 minimum)", "UnknownFunction(bytes4 selector)", "NotPayable(uint256 value)", "WrongArguments(string reason)", "Arithmetic(string reason)",
+            "TooManyUnbonding(uint256 limit)", "RegistryFull(uint256 limit)", "StakeInUse(uint256 rest, uint256 minimum)", "WrongPayee(address to)", "NotJailed(address staker)", "StillJailed(uint64 until)", "UnknownFunction(bytes4 selector)", "NotPayable(uint256 value)", "WrongArguments(string reason)", "Arithmetic(string reason)",
         ])
 
     static func page(_ list: AddressList?, _ arguments: [ABIValue]) -> [ABIValue] {
@@ -120,6 +124,29 @@ enum Staking {
         return []
     }
 
+    /// Never to a contract or a node key: neither could spend it.
+    @Sendable private static func setWithdrawAddress(_ environment: inout Environment, _ arguments: [ABIValue]) throws -> [ABIValue] {
+        var record = try environment.ownStake()
+        let to = arguments[0].asAddress
+        guard to != .zero, NativeContract.at(to) == nil, environment.state[identityKey(to)] == nil else { throw Revert("WrongPayee(address)", arguments[0]) }
+        record.withdrawAddress = to == record.owner ? nil : to
+        environment.setStaker(record)
+        environment.emit(withdrawAddressChanged, from: contract.address, .address(record.owner), arguments[0])
+        return []
+    }
+
+    /// A trainer whose time is up says so: its term ends by itself, and this clears it from its record.
+    @Sendable private static func unjail(_ environment: inout Environment, _: [ABIValue]) throws -> [ABIValue] {
+        let owner = environment.sender
+        guard var member = environment.state[Runs.memberKey(owner)], let until = member.jailedUntil else { throw Revert("NotJailed(address)", .address(owner)) }
+        let next = Window(environment.state[Runs.key]?.openings ?? 0)
+        guard !member.isJailed(at: next) else { throw Revert("StillJailed(uint64)", .uint(until.rawValue)) }
+        member.jailedUntil = nil
+        environment.state[Runs.memberKey(owner)] = member
+        environment.emit(unjailed, from: contract.address, .address(owner), .uint(next.rawValue))
+        return []
+    }
+
     @Sendable private static func addStake(_ environment: inout Environment, _: [ABIValue]) throws -> [ABIValue] {
         var record = try environment.ownStake()
         record.stake = try record.stake.adding(environment.value)
@@ -151,7 +178,7 @@ enum Staking {
         record.unbonding.removeAll { $0.available <= environment.block.time }
         environment.setStaker(record)
         try environment.debit(contract.address, amount)
-        try environment.credit(record.owner, amount)
+        try environment.credit(environment.payee(record.owner), amount)
         environment.emit(withdrawn, from: contract.address, .address(record.owner), .uint(amount))
         return []
     }
@@ -162,6 +189,8 @@ extension Environment {
     mutating func setStaker(_ record: StakerRecord) {
         state[record.role == .validator ? Staking.validatorKey(record.owner) : Staking.trainerKey(record.owner)] = record
     }
+    /// Whose account a staker's tokens go to.
+    func payee(_ owner: Address) -> Address { staker(owner)?.withdrawAddress ?? owner }
     /// What a staker answers with: bonded, and unbonding until it is withdrawn.
     func slashable(_ owner: Address) -> U256 {
         guard let record = staker(owner) else { return 0 }

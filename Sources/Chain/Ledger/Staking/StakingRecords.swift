@@ -30,6 +30,8 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
     public var unbonding: [Unbonding]
     /// Validators only.
     public var beaconTip: Digest
+    /// Where stake and rewards are paid to; nil for the owner's own account.
+    public var withdrawAddress: Address?
 
     static let unbondingEntries = 7
 
@@ -46,6 +48,7 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
         encoder.append(stake)
         encoder.append(unbonding)
         encoder.append(beaconTip)
+        encoder.append(optional: withdrawAddress)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         let code = try decoder.uint8()
@@ -58,6 +61,7 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
         stake = try decoder.u256()
         unbonding = try decoder.array(limit: StakerRecord.unbondingEntries)
         beaconTip = try decoder.value()
+        withdrawAddress = try decoder.optional()
     }
 }
 
