@@ -100,6 +100,48 @@ struct BlockManagerTests {
         #expect(manager.missingCount <= Limits.suspendedBlocks)
     }
 
+    /// T6: in a committee of twenty a share is 250 blocks, which one block a slot can overfill.
+    @Test func `a full share gives up its block furthest ahead, and takes none further ahead`() {
+        let drawn = DrawnDAG(authorities: 20, "full 1..1"), share = Limits.suspendedBlocks / 20
+        var manager = BlockManager(), dag = drawn.dag
+        let blocks = (0..<share + 50).map { hidden(drawn, by: 3, round: 2 + UInt64($0)) }
+        func add(_ block: VerifiedBlock) -> Bool { !manager.add(block, to: &dag).ignored }
+        func isThere(_ block: VerifiedBlock) -> Bool { manager.isSuspended(block.reference) }
+        for block in blocks.dropFirst(10).prefix(share) { #expect(add(block)) }
+        let ahead = add(blocks[share + 10])
+        #expect(!ahead && manager.suspendedCount == share)
+        let low = add(blocks[0]), lowThere = isThere(blocks[0]), furthestThere = isThere(blocks[share + 9])
+        #expect(low && lowThere && !furthestThere && manager.suspendedCount == share)
+        // Another author's share is its own.
+        #expect(add(hidden(drawn, by: 4, round: 2)))
+    }
+
+    @Test func `what another author's block waits for has room before what nobody asked for, however far ahead it is`() {
+        let drawn = DrawnDAG(authorities: 20, "full 1..1"), share = Limits.suspendedBlocks / 20
+        var manager = BlockManager(), dag = drawn.dag
+        let flood = (0..<share).map { hidden(drawn, by: 3, round: 2 + UInt64($0)) }, asked = hidden(drawn, by: 3, round: 400)
+        let asking = trusted(Block(epoch: Epoch(0), round: Round(401), author: AuthorityIndex(5), timestamp: Instant(0), ancestors: [drawn["F1"], asked.reference]), drawn)
+        for block in flood { _ = manager.add(block, to: &dag) }
+        #expect(manager.add(asking, to: &dag).missing == [asked.reference])
+        let outcome = manager.add(asked, to: &dag), last = flood[share - 1].reference
+        #expect(outcome.missing == asked.ancestors, "what it waits for is asked for in turn")
+        var kept = (asked: manager.isSuspended(asked.reference), last: manager.isSuspended(last))
+        #expect(kept.asked && !kept.last && manager.suspendedCount == share + 1)
+        // And what nobody asked for does not push it out again.
+        let again = manager.add(flood[share - 1], to: &dag)
+        kept.asked = manager.isSuspended(asked.reference)
+        #expect(again.ignored && kept.asked)
+    }
+
+    /// A block on one that does not exist.
+    private func hidden(_ drawn: DrawnDAG, by seat: Int, round: UInt64, variant: UInt64 = 0) -> VerifiedBlock {
+        let invented = BlockReference(round: Round(round - 1), author: AuthorityIndex(seat), digest: Digest.tagged("none") { $0.append(variant) })
+        return trusted(Block(epoch: Epoch(0), round: Round(round), author: AuthorityIndex(seat), timestamp: Instant(variant), ancestors: [invented]), drawn)
+    }
+    private func trusted(_ block: Block, _ drawn: DrawnDAG) -> VerifiedBlock {
+        drawn.verifier.trust(SignedBlock(block: block, signature: Signature(bytes: [UInt8](repeating: 0, count: 65))))
+    }
+
     @Test func `blocks too far ahead are not kept`() {
         var drawn = DrawnDAG("full 1..1")
         drawn.add("A600", on: [drawn["A1"]])

@@ -82,6 +82,20 @@ struct ProposerTests {
         #expect(proposer.round == Round(6))
     }
 
+    /// T1: the highest round may be one block's; how far behind an authority is, a quorum says.
+    @Test func `a single block ahead of the others is no reason to jump`() {
+        let drawn = DrawnDAG("""
+            full 1..1
+            B2 C2 D2 <- B1 C1 D1
+            B3 C3 D3 <- B2 C2 D2
+            B4 C4 D4 <- B3 C3 D3
+            D5 <- B4 C4 D4
+            """)
+        var proposer = proposer(drawn, last: "A1")
+        #expect(!jump(&proposer, drawn, past: 2))
+        #expect(proposer.round == Round(2))
+    }
+
     @Test func `a block refers to its own last block first and to each other author's latest only once`() {
         let drawn = DrawnDAG("""
             full 1..1

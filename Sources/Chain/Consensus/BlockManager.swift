@@ -116,13 +116,16 @@ public struct BlockManager: Sendable {
         }
     }
 
-    /// When an author's share is full, its block furthest ahead goes: never the lowest rounds, without which nothing moves.
+    /// When an author's share is full, its block furthest ahead goes: never the lowest rounds, without which nothing moves. What another author's
+    /// block waits for comes first, however far ahead, and what nobody else asked for never pushes it out.
     private mutating func makeRoom(for block: VerifiedBlock, in dag: DAG) -> Bool {
         guard let own = suspendedOf[block.author], own.count >= max(1, Limits.suspendedBlocks / dag.committee.size) else { return true }
-        guard let furthest = own.max(), furthest.round > block.round else { return false }
+        let asked = isAsked(block.reference), unasked = own.filter { !isAsked($0) }.max()
+        guard let furthest = asked ? unasked ?? own.max() : unasked, asked && unasked != nil || furthest.round > block.round else { return false }
         drop(furthest)
         return true
     }
+    private func isAsked(_ reference: BlockReference) -> Bool { waiting[reference]?.contains { $0.author != reference.author } == true }
 
     private mutating func drop(_ reference: BlockReference) {
         guard let gone = suspended.removeValue(forKey: reference) else { return }
