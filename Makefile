@@ -53,6 +53,7 @@ demo: packages-demo build
 	@mkdir -p $(BUILD)/demo
 	@[ -n "$(DATA)" ] || [ -s $(TEXT) ] || bible -f gen1:1-rev22:21 | sed 's/^[^ ]* //' > $(TEXT)
 	@rm -rf $(HOME_OF_DEMO)
+	@sync # what the build wrote shall not hold up the first windows' own writes
 	@$(ASSAY) localnet up --home $(HOME_OF_DEMO) --validators 4 --trainers 3 --adversaries lazy,copycat \
 	    --windows $(WINDOWS) --data $(if $(DATA),$(DATA),$(TEXT))
 

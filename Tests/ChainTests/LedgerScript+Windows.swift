@@ -31,9 +31,10 @@ extension LedgerScript {
     private static let witness = Conduct.root("witness")
 
     func reveal(_ trainer: Person, _ window: Window) -> Reveal {
-        func root(_ name: String) -> Digest { Conduct.root("\(name) \(trainer.owner.address) \(window)") }
-        return Reveal(parametersRoot: ledger.windowView(window)?.outer?.parametersRoot ?? .zero, payloadRoot: root("payload"), trajectoryRoot: root("trajectory"),
-                      residualIn: .zero, residualOut: root("residual"), steps: genesis.training.innerSteps, salt: .zero)
+        func root(_ name: String, _ window: Window) -> Digest { Conduct.root("\(name) \(trainer.owner.address) \(window)") }
+        let restarts = window.rawValue.isMultiple(of: UInt64(genesis.training.residualRestart))
+        return Reveal(parametersRoot: ledger.windowView(window)?.outer?.parametersRoot ?? .zero, payloadRoot: root("payload", window), trajectoryRoot: root("trajectory", window),
+                      residualIn: carriesResiduals && !restarts ? root("residual", window.lowered(by: 1)) : .zero, residualOut: root("residual", window), steps: genesis.training.innerSteps, salt: .zero)
     }
     func outerView(_ parameters: Digest) -> OuterView {
         let momentum = Conduct.root("momentum")

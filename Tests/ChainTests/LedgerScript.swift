@@ -8,6 +8,8 @@ import Testing
 
 /// A real ledger and the people on it, told commit by commit what happens. Every commit is checked to keep all tokens that there are.
 struct LedgerScript {
+    /// Trainers carry their residual from window to window, and owe it where a compression is replayed.
+    var carriesResiduals = false
     typealias Person = WorldGenesis.Person
 
     let world: WorldGenesis

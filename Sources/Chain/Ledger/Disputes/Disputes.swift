@@ -109,7 +109,8 @@ enum Disputes {
                 environment.state[Runs.memberKey(contest.trainer)] = member
             }
         case .replay:
-            guard let fact = try? ReplayFact(canonicalBytes: value), let place = record.replays.firstIndex(where: { $0.draw.trainer == contest.trainer }) else { return false }
+            guard let fact = try? ReplayFact(canonicalBytes: value), let place = record.replays.firstIndex(where: { $0.draw.trainer == contest.trainer }),
+                  fact.verdict != .unserved || Judgement.owesResidual(record.replays[place].draw, record, environment) else { return false }
             Judgement.decided(place, fact, &record, &environment)
         }
         return true

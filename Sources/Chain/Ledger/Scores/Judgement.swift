@@ -82,7 +82,11 @@ enum Judgement {
     static func replays(_ record: inout WindowRecord, _ clock: UInt64, _ environment: inout Environment) {
         for index in record.replays.indices {
             let trainer = record.replays[index].draw.trainer
+            // "Not served" accuses only a trainer that owed its residual: all else that a replay needs was held by a quorum, and whoever could not
+            // get it in time has said nothing.
+            let isOwed = owesResidual(record.replays[index].draw, record, environment)
             let facts = record.reports.filter { $0.kind == .replay }.compactMap { $0.lines(of: ReplayLine.self)?.first { $0.trainer == trainer }?.fact }
+                .filter { isOwed || $0.verdict != .unserved }
             guard let first = facts.first else { continue }
             if facts.allSatisfy({ $0 == first && $0.verdict == .equal }) {
                 decided(index, first, &record, &environment)
@@ -92,6 +96,13 @@ enum Judgement {
                 Disputes.open(.replay, trainer, &record, clock, &environment)
             }
         }
+    }
+
+    /// Whether a replay needs what only its trainer can give.
+    static func owesResidual(_ draw: ReplayDraw, _ record: WindowRecord, _ environment: Environment) -> Bool {
+        guard draw.withCompression, let window = draw.window == record.window ? record : environment.state[Windows.key(draw.window)],
+              let place = window.contribution(of: draw.trainer), let reveal = window.contributions[place].reveal else { return false }
+        return reveal.residualIn != .zero
     }
 
     /// A replay's fact stands: a clean one counts, a failed one is punished, an unserved one is not paid.
