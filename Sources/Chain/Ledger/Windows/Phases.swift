@@ -17,11 +17,10 @@ enum Phases {
         case .scoreReveal, .replayReveal: 5
         case .parameters: 25
         case .replayCommit: 60
-        case .serve: 0
+        case .serve: 30
         }
         // A short phase still leaves a busy machine the time for a message: 10 s, or a quarter of a window that is shorter.
-        let floor = percent == 0 ? 0 : min(shortestLimit, rules.windowMilliseconds / 4)
-        return max(rules.windowMilliseconds / 100 * percent, floor)
+        return max(rules.windowMilliseconds / 100 * percent, min(shortestLimit, rules.windowMilliseconds / 4))
     }
 
     static func advance(_ environment: inout Environment) {
@@ -89,11 +88,6 @@ enum Phases {
             before[.hold].opened = run.clock
             environment.state[Windows.key(before.window)] = before
         }
-        if next.rawValue >= 2, var before = environment.state[Windows.key(next.lowered(by: 2))] {
-            before[.serve].isClosed = true
-            before[.replayCommit].opened = run.clock
-            environment.state[Windows.key(before.window)] = before
-        }
         environment.state[Runs.key] = run
         return true
     }
@@ -114,6 +108,7 @@ enum Phases {
         closeHold(&record, &run, &environment)
         closeScores(&record, run, &environment)
         closeParameters(&record, run, &environment)
+        openReplays(&record, run, environment.rules)
         closeReplays(&record, run, &environment)
         Disputes.advance(&record, run.clock, &environment)
         if record[.replayReveal].isClosed, record[.parameters].isClosed, record.contests.allSatisfy(\.isClosed), !record.isSettled, record.window.rawValue == run.settled {
@@ -176,8 +171,6 @@ enum Phases {
         Draw.perform(&record, &run, &environment)
         record[.scoreCommit].opened = run.clock
         record[.serve].opened = run.clock
-        // At a run's end, or when a window was slow, its replays may open before the draw: then they wait for it.
-        if record[.replayCommit].opened != nil { record[.replayCommit].opened = run.clock }
     }
 
     private static func closeScores(_ record: inout WindowRecord, _ run: RunRecord, _ environment: inout Environment) {
@@ -216,6 +209,15 @@ enum Phases {
         environment.state[Runs.outerKey(target)] = OuterRecord(agreed)
         record[.parameters].isClosed = true
         environment.emit(Checkpoints.parametersAgreed, from: ContractAddress.checkpoints, .bytes32(environment.run), .uint(target.rawValue), .bytes32(agreed.outerRoot), .bytes32(agreed.parametersRoot), .bytes32(agreed.momentumRoot))
+    }
+
+    /// Not before window w + 2 opens, and not before all who were drawn have served or had the time for it: windows may follow each other
+    /// faster than a busy machine uploads.
+    private static func openReplays(_ record: inout WindowRecord, _ run: RunRecord, _ rules: RunRules) {
+        guard let opened = record[.serve].opened, record[.replayCommit].opened == nil, run.openings > record.window.rawValue + 2 else { return }
+        guard record.replays.allSatisfy({ $0.stateRoot != nil }) || run.clock >= opened + limit(.serve, rules) else { return }
+        record[.serve].isClosed = true
+        record[.replayCommit].opened = run.clock
     }
 
     private static func closeReplays(_ record: inout WindowRecord, _ run: RunRecord, _ environment: inout Environment) {
