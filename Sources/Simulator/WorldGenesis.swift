@@ -38,7 +38,7 @@ public struct WorldGenesis: Sendable {
             epsilon: bits(0x322B_CC77), weightDecay: bits(0x3DCC_CCCD), gradientClip: bits(0x3F80_0000), randomBatches: 8, ownBatches: 4, seed: 1)
         let run = RunRules(
             windowMilliseconds: windowMilliseconds, windows: windows, trainersToStart: UInt32(trainerCount), lookBack: 2, maturity: 4, scorers: 2, replayers: 2,
-            replayFloor: 250_000, aggregateLimit: aggregateLimit, emission: WorldGenesis.tokens(100), trainerMinimumStake: WorldGenesis.tokens(100),
+            replayFloor: 250_000, aggregateLimit: aggregateLimit, scoreTolerance: 2_000_000, emission: WorldGenesis.tokens(100), trainerMinimumStake: WorldGenesis.tokens(100),
             validatorMinimumStake: WorldGenesis.tokens(10_000), unbondingMilliseconds: 600_000)
         genesis = Genesis(
             name: "world", time: Instant(1_700_000_000_000),

@@ -38,6 +38,19 @@ struct WindowLifeTests {
         #expect(again.tree.root == script.ledger.tree.root && again.logTree.root == script.ledger.logTree.root)
     }
 
+    @Test func `replays open when window w + 2 does and all drawn have served, or when they had the time to`() throws {
+        var prompt = try WindowLifeTests.started()
+        #expect(prompt.play { $0.view(0)[.replayCommit].opened != nil })
+        let early = try #require(prompt.view(0)[.replayCommit].opened), served = try #require(prompt.view(0)[.serve].opened)
+        #expect(prompt.ledger.runStatus.opened == Window(2) && early < served + 6_000 && prompt.view(0)[.serve].closed)
+
+        var waiting = try WindowLifeTests.started()
+        let slow = waiting.trainerOwners[0]
+        #expect(waiting.play(Conduct(silent: [.serve: [slow]])) { $0.view(0)[.replayCommit].opened != nil })
+        let late = try #require(waiting.view(0)[.replayCommit].opened), from = try #require(waiting.view(0)[.serve].opened)
+        #expect(late >= from + 6_000 && waiting.ledger.runStatus.opened.map { $0 > Window(2) } == true, "30 % of 20 s, while other windows go on")
+    }
+
     // MARK: Commit
 
     @Test func `a commit phase closes at once when all have committed`() throws {
@@ -124,6 +137,19 @@ struct WindowLifeTests {
         #expect(script.play(conduct) { $0.isSettled(0) })
         #expect(script.view(0).aggregated == script.trainerOwners.filter { $0 != bad }.sorted())
         #expect(script.events("RewardPending").filter { $0.values["identity"] == .address(bad) }.isEmpty)
+    }
+
+    @Test func `a trainer with a record may fall short of zero by the tolerance, and not for long`() throws {
+        var script = try WindowLifeTests.started()
+        let weary = script.trainerOwners[1], others = script.trainerOwners.filter { $0 != weary }.sorted()
+        func scoring(_ gain: Int64) -> Conduct { Conduct(score: { _, trainer in Conduct.fact(trainer == weary ? gain : 10_000_000) }) }
+        // Its value after seven windows like the others': 1 − 0.8⁷ = 0.79.
+        #expect(script.play { $0.view(6).aggregated != nil })
+        #expect(script.play(scoring(-1_999_999)) { $0.view(7).aggregated != nil })
+        #expect(script.play(scoring(-2_000_000)) { $0.view(8).aggregated != nil })
+        #expect(script.view(7).aggregated == script.trainerOwners.sorted() && script.view(8).aggregated == others, "0.63 is record enough, and the tolerance a bound")
+        #expect(script.play(scoring(-1)) { $0.view(9).aggregated != nil })
+        #expect(script.view(9).aggregated == others, "0.40 is no record any more")
     }
 
     @Test func `when more than half of four fail, the window is odd and all are let in`() throws {

@@ -162,6 +162,9 @@ public struct RunRules: Hashable, Sendable, CanonicalCodable {
     public var replayFloor: UInt32
     /// G: payloads in an aggregate at the most.
     public var aggregateLimit: UInt32
+    /// Billionths of the loss that a payload of a trainer with a record may add and still be aggregated: what noise does to an honest score
+    /// once a model learns slowly. 0: no score at or below zero is let in.
+    public var scoreTolerance: UInt32
     /// Wei that each window pays out.
     public var emission: U256
     public var trainerMinimumStake: U256
@@ -170,16 +173,17 @@ public struct RunRules: Hashable, Sendable, CanonicalCodable {
     public var unbondingMilliseconds: UInt64
 
     public init(windowMilliseconds: UInt64, windows: UInt64, trainersToStart: UInt32, lookBack: UInt32, maturity: UInt32, scorers: UInt32, replayers: UInt32,
-                replayFloor: UInt32, aggregateLimit: UInt32, emission: U256, trainerMinimumStake: U256, validatorMinimumStake: U256, unbondingMilliseconds: UInt64) {
+                replayFloor: UInt32, aggregateLimit: UInt32, scoreTolerance: UInt32 = 0, emission: U256, trainerMinimumStake: U256, validatorMinimumStake: U256, unbondingMilliseconds: UInt64) {
         (self.windowMilliseconds, self.windows, self.trainersToStart, self.lookBack, self.maturity) = (windowMilliseconds, windows, trainersToStart, lookBack, maturity)
-        (self.scorers, self.replayers, self.replayFloor, self.aggregateLimit, self.emission) = (scorers, replayers, replayFloor, aggregateLimit, emission)
+        (self.scorers, self.replayers, self.replayFloor, self.aggregateLimit) = (scorers, replayers, replayFloor, aggregateLimit)
+        (self.scoreTolerance, self.emission) = (scoreTolerance, emission)
         (self.trainerMinimumStake, self.validatorMinimumStake, self.unbondingMilliseconds) = (trainerMinimumStake, validatorMinimumStake, unbondingMilliseconds)
     }
 
     public func encode(into encoder: inout CanonicalEncoder) {
         encoder.append(windowMilliseconds)
         encoder.append(windows)
-        for number in [trainersToStart, lookBack, maturity, scorers, replayers, replayFloor, aggregateLimit] { encoder.append(number) }
+        for number in [trainersToStart, lookBack, maturity, scorers, replayers, replayFloor, aggregateLimit, scoreTolerance] { encoder.append(number) }
         for amount in [emission, trainerMinimumStake, validatorMinimumStake] { encoder.append(amount) }
         encoder.append(unbondingMilliseconds)
     }
@@ -193,6 +197,7 @@ public struct RunRules: Hashable, Sendable, CanonicalCodable {
         replayers = try decoder.uint32()
         replayFloor = try decoder.uint32()
         aggregateLimit = try decoder.uint32()
+        scoreTolerance = try decoder.uint32()
         emission = try decoder.u256()
         trainerMinimumStake = try decoder.u256()
         validatorMinimumStake = try decoder.u256()

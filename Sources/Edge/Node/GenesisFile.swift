@@ -38,7 +38,7 @@ public struct GenesisFile: Codable, Sendable {
     public struct Run: Codable, Sendable {
         public var windowSeconds: Double
         public var windows: UInt64
-        public var trainersToStart, lookBack, maturity, scorers, replayers, replayFloorPerMillion, aggregateLimit: UInt32
+        public var trainersToStart, lookBack, maturity, scorers, replayers, replayFloorPerMillion, aggregateLimit, scoreTolerancePerMillion: UInt32
         public var emissionTokens, trainerMinimumStakeTokens, validatorMinimumStakeTokens: String
         public var unbondingSeconds: Double
     }
@@ -132,9 +132,10 @@ extension GenesisFile.Run {
         guard trainersToStart > 0, lookBack > 0, scorers > 0, replayers > 0, aggregateLimit > 0, replayFloorPerMillion <= 1_000_000 else {
             throw Failure("run: trainersToStart, lookBack, scorers, replayers and aggregateLimit must be positive, replayFloorPerMillion at most 1000000")
         }
+        guard scoreTolerancePerMillion <= 100_000 else { throw Failure("run: scoreTolerancePerMillion is \(scoreTolerancePerMillion), allowed is 0…100000") }
         return try RunRules(
             windowMilliseconds: UInt64(windowSeconds * 1_000), windows: windows, trainersToStart: trainersToStart, lookBack: lookBack, maturity: maturity,
-            scorers: scorers, replayers: replayers, replayFloor: replayFloorPerMillion, aggregateLimit: aggregateLimit,
+            scorers: scorers, replayers: replayers, replayFloor: replayFloorPerMillion, aggregateLimit: aggregateLimit, scoreTolerance: scoreTolerancePerMillion * 1_000,
             emission: wei(emissionTokens, "run.emissionTokens"), trainerMinimumStake: wei(trainerMinimumStakeTokens, "run.trainerMinimumStakeTokens"),
             validatorMinimumStake: wei(validatorMinimumStakeTokens, "run.validatorMinimumStakeTokens"), unbondingMilliseconds: UInt64(unbondingSeconds * 1_000))
     }

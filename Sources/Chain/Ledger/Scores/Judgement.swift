@@ -55,7 +55,15 @@ enum Judgement {
 
     // MARK: The gate
 
-    /// Agg(w): judged, scored above zero, under no suspicion; the best by rating, listed by address.
+    /// Whether a score keeps its trainer out. A newcomer's must be above zero. Who has a record, a value of half the median's or more, is let in
+    /// with a little less: once the model learns slowly, noise alone turns honest scores negative; shutting them out leaves a mean of few, which is
+    /// noise too, and their next payloads, started from progress that θ never got, then fail for that.
+    private static func isTooLow(_ score: Score, _ member: MemberRecord, _ rules: RunRules) -> Bool {
+        let tolerance = member.value >= UInt64(billion / 2) ? Int64(rules.scoreTolerance) : 0
+        return score.billionths <= -tolerance
+    }
+
+    /// Agg(w): judged, scored high enough, under no suspicion; the best by rating, listed by address.
     private static func gate(_ record: WindowRecord, _ environment: inout Environment) -> [Address] {
         let facts = record.scoreDraws.compactMap { draw in draw.fact.map { (draw.trainer, $0) } }
         let failing = facts.count { $0.1.score.billionths <= 0 }
@@ -68,8 +76,8 @@ enum Judgement {
             let reason: String? =
                 if member.isJailed(at: record.window) { "jailed" }
                 else if member.isSuspect { "a replay failed, none was clean since" }
-                else if let fact, fact.score.billionths <= 0, !isOpen { "score not above zero" }
-                else if fact == nil, member.lastScore.map({ $0.billionths <= 0 }) ?? true { "waits for its first score above zero" }
+                else if let fact, isTooLow(fact.score, member, environment.rules), !isOpen { "score too low" }
+                else if fact == nil, member.lastScore.map({ isTooLow($0, member, environment.rules) }) ?? true { "waits for a score that is high enough" }
                 else { nil }
             if let reason { exclude(contribution.trainer, reason, record.window, &environment) } else { passed.append(member) }
         }
