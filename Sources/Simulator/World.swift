@@ -175,8 +175,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 let index = Int(chance.below(UInt64(trainers.count)))
                 guard trainers[index] != nil else { return }
                 checks.events(trainers[index])
-                // One in three loses its disk too.
-                let loses = chance.chance(1, in: 3)
+                // One in two loses its disk too.
+                let loses = chance.chance(1, in: 2)
                 if loses { checks.count("trainer's disk lost") }
                 trainerDisks[index] = loses ? [] : trainers[index]?.records ?? []
                 trainers[index] = nil
