@@ -27,6 +27,8 @@ public struct Authority<E: Executor>: Sendable {
         /// Until the next peer is asked.
         public var retryMilliseconds: UInt64 = 500
         public var gcDepth: UInt64 = 60
+        /// After a loss of the disk, answers of a third of the stake are enough instead of a quorum's: the operator's risk.
+        public var trustsFewer = false
         public init() {}
     }
 
@@ -37,10 +39,14 @@ public struct Authority<E: Executor>: Sendable {
         /// The last commits, in order, back to that round.
         public var commits: [Commit]
         public var vote: CommitVote?
-        public init(blocks: [SignedBlock] = [], commits: [Commit] = [], vote: CommitVote? = nil) {
-            (self.blocks, self.commits, self.vote) = (blocks, commits, vote)
+        /// Own rounds up to this one were reserved by `.reserve`; nil if that is not known any more.
+        public var reserved: Round?
+        public init(blocks: [SignedBlock] = [], commits: [Commit] = [], vote: CommitVote? = nil, reserved: Round?) {
+            (self.blocks, self.commits, self.vote, self.reserved) = (blocks, commits, vote, reserved)
         }
     }
+    /// So many rounds are reserved at a time.
+    static var reserveRounds: UInt64 { 64 }
 
     public enum Input: Sendable {
         case started
@@ -54,6 +60,8 @@ public struct Authority<E: Executor>: Sendable {
     public enum Effect: Sendable {
         /// Others' blocks: to be written with whatever is persisted next.
         case keep([SignedBlock])
+        /// From now on own blocks may go up to this round: durable, beside the database, before the next effect.
+        case reserve(Round)
         /// Own block: durable before the next effect.
         case persist(SignedBlock)
         /// State after a commit: durable, whole, before the next effect.
@@ -86,6 +94,11 @@ public struct Authority<E: Executor>: Sendable {
     /// Accepted blocks with transactions that no commit has ordered yet: while there are some, rounds go by quickly.
     private var unordered: Set<BlockReference> = []
     private var ownLast: SignedBlock?
+    private static var remindMilliseconds: UInt64 { 2_000 }
+    private var remindedAt: (round: Round, at: Instant)?
+    private var reserved: Round
+    /// Nil once it is certain which rounds of our own are free.
+    private var recollection: Recollection?
 
     public var committee: Committee { verifier.committee }
     public var lastCommit: Commit? { linearizer.last }
@@ -95,7 +108,7 @@ public struct Authority<E: Executor>: Sendable {
     public var pendingTransactions: [[UInt8]] { pool.transactions }
 
     public init(index: AuthorityIndex, verifier: BlockVerifier, key: KeyPair, start: Instant, schedule: LeaderSchedule, parameters: Parameters = Parameters(),
-                executor: E, recovered: Recovered = Recovered(), now: Instant) {
+                executor: E, recovered: Recovered, now: Instant) {
         (self.index, self.verifier, self.key, self.parameters, self.executor) = (index, verifier, key, parameters, executor)
         let committee = verifier.committee
         dag = DAG(committee: committee, genesisBlocks: verifier.genesisBlocks)
@@ -118,7 +131,32 @@ public struct Authority<E: Executor>: Sendable {
         let committer = Committer(committee: committee, schedule: schedule)
         let last = own.map { verifier.trust($0).reference } ?? verifier.genesisBlocks[index.index]
         proposer = Proposer(author: index, committer: committer, parameters: parameters.pacing, last: last, included: included, now: now)
+        reserved = recovered.reserved ?? Round(0)
+        // A reservation is at most so far above the block before it: a database that has none so high is not the one that was written.
+        let isCertain = recovered.reserved.map { reserved in
+            reserved == Round(0) || own.map { $0.block.round.advanced(by: Self.reserveRounds + 1) >= reserved } ?? false
+        } ?? false
+        if !isCertain {
+            recollection = Recollection(committee, atLeast: last.round, own: own.map { .init(signed: $0, reference: verifier.reference(of: $0)) }, trustsFewer: parameters.trustsFewer)
+        }
     }
+
+    /// Why no block is made although its time has come; nil if nothing is in the way.
+    public var obstacle: String? {
+        if isHalted { return "halted: the roots here are not those of a quorum" }
+        guard let recollection else {
+            let parents = dag.tally(at: proposer.round.lowered(by: 1))
+            return parents.hasQuorum ? nil : "blocks of round \(proposer.round.lowered(by: 1)) are here from \(parents.voters.count) of \(committee.size) validators; a quorum is needed"
+        }
+        return recollection.isEnough
+            ? "the disk was lost: fetching the last block of its own that others hold"
+            : "the disk was lost: \(recollection.answers) of the others have said which blocks of its own they hold; a quorum of them must"
+    }
+
+    /// The highest commit that a quorum stands behind.
+    public var quorumCommit: CommitIndex { votes.quorumIndex(committee) }
+    /// The last round that an authority spoke of.
+    public func heardRound(of peer: AuthorityIndex) -> Round { sync.heardRound(of: peer) }
 
     /// Takes a client's transaction, or says why not.
     public mutating func submit(_ raw: [UInt8], now: Instant) -> (admission: Admission, effects: [Effect]) {
@@ -142,6 +180,7 @@ public struct Authority<E: Executor>: Sendable {
             if let ownLast { effects.append(.broadcast(.block(ownLast))) }
         case .connected(let peer):
             if let ownLast { effects.append(.send(.block(ownLast), to: peer)) }
+            if recollection != nil { effects.append(.send(.recall, to: peer)) }
             effects.append(.send(.advance(proposer.round), to: peer))
         case .received(let message, let peer):
             guard committee.contains(peer), peer != index else { return [] }
@@ -175,6 +214,12 @@ public struct Authority<E: Executor>: Sendable {
         case .fetchRounds(let from, let to):
             guard from <= to, from.rawValue > 0 else { return effects.append(.note(.refused(peer, nil))) }
             effects.append(.loadRounds(from: from, to: min(to, from.advanced(by: SyncState.rangeRounds)), for: peer))
+        case .recall:
+            let own = dag.latest(of: peer, below: dag.highestRound.next, above: dag.evictedRound).flatMap { dag[$0]?.signed }
+            let highest = dag.references(at: dag.highestRound).first.flatMap { dag[$0]?.signed }
+            effects.append(.send(.recollection(own: own, highest: highest), to: peer))
+        case .recollection(let own, let highest):
+            recollect(own, highest, from: peer, &effects, now)
         case .blocks(let blocks):
             accept(blocks, from: peer, &effects, now)
             sync.answered(peer, with: blocks.lazy.map(\.block.round), highest: dag.highestRound, now: now)
@@ -205,11 +250,51 @@ public struct Authority<E: Executor>: Sendable {
         effects.append(.keep(accepted.map(\.signed)))
         for block in accepted {
             if !block.block.transactions.isEmpty { unordered.insert(block.reference) }
+            // A block of ours that we do not remember: this memory is older than what we did with another.
+            if block.author == index, block.round >= proposer.round, recollection == nil {
+                recollection = Recollection(committee, atLeast: block.round, own: .init(signed: block.signed, reference: block.reference), trustsFewer: parameters.trustsFewer)
+            }
             for vote in block.block.commitVotes {
                 guard votes.add(vote, by: block.author, committee) else { continue }
                 checkAgreement(vote.index, &effects)
             }
         }
+    }
+
+    // MARK: After a loss of the disk
+
+    private mutating func recollect(_ own: SignedBlock?, _ highest: SignedBlock?, from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
+        guard recollection != nil else { return }
+        var shown: Recollection.VerifiedOwn?, round = Round(0)
+        do {
+            if let own {
+                guard own.block.author == index else { return effects.append(.note(.refused(peer, nil))) }
+                shown = .init(signed: own, reference: try verifier.verify(own).reference)
+            }
+            if let highest { round = try verifier.verify(highest).round }
+        } catch { return effects.append(.note(.refused(peer, error))) }
+        recollection?.answer(peer, own: shown, highest: round)
+        // Our own block goes the way of all others: with its history, fetched from whoever showed it.
+        accept([own, highest].compactMap { $0 }, from: peer, &effects, now)
+    }
+
+    /// Resumes once enough have answered and our last block stands in the DAG, which our next one refers to.
+    private mutating func resume(_ effects: inout [Effect], _ now: Instant) {
+        guard let asking = recollection else { return }
+        if asking.isEnough, asking.own.map({ dag.contains($0.reference) }) ?? true {
+            recollection = nil
+            let last = asking.own.map { verifier.trust($0.signed) }
+            ownLast = asking.own?.signed
+            // One more: the highest block that was shown may be the parent of one of ours that nobody shows. Who trusts fewer goes on behind
+            // its last block that is known, since the others may be unable to go on without it.
+            let above = parameters.trustsFewer ? asking.own?.reference.round ?? Round(0) : asking.highest.next
+            proposer.resume(above: above, last: last)
+            return effects.append(.note(.recollected(above)))
+        }
+        guard !asking.isEnough, asking.askedAt.map({ now >= $0.advanced(by: parameters.retryMilliseconds) }) ?? true else { return }
+        recollection?.askedAt = now
+        effects.append(.broadcast(.recall))
+        effects.append(.wake(at: now.advanced(by: parameters.retryMilliseconds)))
     }
 
     // MARK: Going on
@@ -218,7 +303,8 @@ public struct Authority<E: Executor>: Sendable {
     private mutating func goOn(_ effects: inout [Effect], _ now: Instant) {
         guard !isHalted else { return }
         decide(&effects)
-        propose(&effects, now)
+        resume(&effects, now)
+        if recollection == nil { propose(&effects, now) }
         pull(&effects, now)
     }
 
@@ -275,13 +361,24 @@ public struct Authority<E: Executor>: Sendable {
             if proposer.jump(past: parameters.gcDepth, dag) { effects.append(.note(.jumped(to: proposer.round))) }
             if proposer.enter(dag, now: now) { effects.append(.broadcast(.advance(proposer.round))) }
             switch proposer.decide(dag, busy: pool.isWaiting || !unordered.isEmpty, now: now) {
-            case .blocked: return
+            case .blocked: return remind(&effects, now)
             case .wait(let until): return effects.append(.wake(at: until))
             case .create(let reason): create(reason, &effects, now)
             }
             decide(&effects)
             if isHalted { return }
         }
+    }
+
+    /// The others' blocks are missing: they may lack ours, if a message was lost. So it is sent again now and then while nothing moves.
+    private mutating func remind(_ effects: inout [Effect], _ now: Instant) {
+        guard let ownLast, !dag.hasQuorum(at: proposer.round.lowered(by: 1)) else { return }
+        if remindedAt?.round != proposer.round { remindedAt = (proposer.round, now) }
+        if let last = remindedAt, now >= last.at.advanced(by: Self.remindMilliseconds) {
+            remindedAt = (proposer.round, now)
+            effects.append(.broadcast(.block(ownLast)))
+        }
+        if let last = remindedAt { effects.append(.wake(at: last.at.advanced(by: Self.remindMilliseconds))) }
     }
 
     private mutating func create(_ reason: Proposer.Reason, _ effects: inout [Effect], _ now: Instant) {
@@ -304,6 +401,10 @@ public struct Authority<E: Executor>: Sendable {
         pool.propose(digests, in: verified.reference)
         proposer.proposed(verified, now: now)
         ownLast = signed
+        if block.round > reserved {
+            reserved = block.round.advanced(by: Self.reserveRounds)
+            effects.append(.reserve(reserved))
+        }
         effects.append(.persist(signed))
         effects.append(.broadcast(.block(signed)))
         effects.append(.note(.proposed(block.round, reason)))
@@ -332,6 +433,8 @@ public enum AuthorityEvent: Hashable, Sendable {
     case equivocated(AuthorityIndex, Round)
     case resubmitted(Int)
     case jumped(to: Round)
+    /// The disk was lost; the others have said up to which round blocks of ours may exist.
+    case recollected(Round)
     /// Our roots are not those of a quorum: this node has halted.
     case diverged(ours: CommitVote, quorum: CommitVote)
 
@@ -345,8 +448,9 @@ public enum AuthorityEvent: Hashable, Sendable {
         case .equivocated: "equivocated"
         case .resubmitted: "resubmitted"
         case .jumped: "jumped"
+        case .recollected: "recollected"
         case .diverged: "diverged"
         }
     }
-    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "refused", "equivocated", "resubmitted", "jumped", "diverged"]
+    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "refused", "equivocated", "resubmitted", "jumped", "recollected", "diverged"]
 }

@@ -10,6 +10,10 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
     case fetchRounds(from: Round, to: Round)
     /// An answer, lowest rounds first.
     case blocks([SignedBlock])
+    /// The sender may have lost its disk: what have you of its own?
+    case recall
+    /// The asker's latest block that the sender holds, and the highest block that it has accepted.
+    case recollection(own: SignedBlock?, highest: SignedBlock?)
 
     public func encode(into encoder: inout CanonicalEncoder) {
         switch self {
@@ -29,6 +33,12 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
         case .blocks(let blocks):
             encoder.append(4 as UInt8)
             encoder.append(blocks)
+        case .recall:
+            encoder.append(5 as UInt8)
+        case .recollection(let own, let highest):
+            encoder.append(6 as UInt8)
+            encoder.append(optional: own)
+            encoder.append(optional: highest)
         }
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
@@ -38,6 +48,8 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
         case 2: self = .fetch(try decoder.array(limit: Limits.fetchReferences))
         case 3: self = .fetchRounds(from: try decoder.value(), to: try decoder.value())
         case 4: self = .blocks(try decoder.array(limit: Limits.fetchBlocks))
+        case 5: self = .recall
+        case 6: self = .recollection(own: try decoder.optional(), highest: try decoder.optional())
         case let tag: throw .invalidValue(field: "message", value: UInt64(tag))
         }
     }

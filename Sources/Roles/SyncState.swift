@@ -27,6 +27,8 @@ struct SyncState: Sendable {
 
     mutating func heard(_ peer: AuthorityIndex, _ round: Round) { heard[peer] = max(heard[peer] ?? Round(0), round) }
 
+    func heardRound(of peer: AuthorityIndex) -> Round { heard[peer] ?? Round(0) }
+
     mutating func pull(from peer: AuthorityIndex, at time: Instant) { if pulls[peer] == nil { pulls[peer] = time } }
 
     /// Blocks came as an answer and were taken. The next range is asked for at once if they were of use, and of somebody else if not.

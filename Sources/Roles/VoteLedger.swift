@@ -7,6 +7,8 @@ struct VoteLedger: Sendable {
     private var own: [UInt64: CommitVote] = [:]
     private var tallies: [UInt64: [CommitVote: StakeTally]] = [:]
     private var head: UInt64 = 0
+    /// The highest commit that each authority has attested, however far ahead it is.
+    private var latest: [AuthorityIndex: CommitIndex] = [:]
 
     mutating func executed(_ vote: CommitVote) {
         own[vote.index.rawValue] = vote
@@ -18,6 +20,7 @@ struct VoteLedger: Sendable {
     /// False for a commit too far from ours to be kept.
     mutating func add(_ vote: CommitVote, by author: AuthorityIndex, _ committee: Committee) -> Bool {
         let index = vote.index.rawValue
+        latest[author] = max(latest[author] ?? vote.index, vote.index)
         guard index < head.addingReportingOverflow(VoteLedger.depth).partialValue, head < index.addingReportingOverflow(VoteLedger.depth).partialValue else { return false }
         tallies[index, default: [:]][vote, default: StakeTally(committee)].add(author)
         return true
@@ -27,5 +30,15 @@ struct VoteLedger: Sendable {
     func disagreement(at index: CommitIndex, _ committee: Committee) -> (ours: CommitVote, theirs: CommitVote)? {
         guard let ours = own[index.rawValue], let votes = tallies[index.rawValue] else { return nil }
         return votes.first { $0.key != ours && $0.value.hasQuorum }.map { (ours, $0.key) }
+    }
+
+    /// The highest commit that authorities of a quorum have attested, or a later one.
+    func quorumIndex(_ committee: Committee) -> CommitIndex {
+        var tally = StakeTally(committee)
+        for (author, index) in latest.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+            tally.add(author)
+            if tally.hasQuorum { return index }
+        }
+        return CommitIndex(0)
     }
 }

@@ -34,6 +34,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
         var blocks: [SignedBlock] = []
         var commits: [OrderedCommit] = []
         var votes: [CommitVote] = []
+        /// The small file beside the rest.
+        var reserved: Round? = Round(0)
     }
     struct Node: Sendable {
         var authority: Machine?
@@ -218,7 +220,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
         nodes[index].authority = Machine(
             index: AuthorityIndex(index), verifier: verifier, key: world.consensusKeys[index], start: world.genesis.time, schedule: .shuffled(seed: verifier.genesis),
-            parameters: parameters, executor: ledger, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.votes.last), now: now)
+            parameters: parameters, executor: ledger, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.votes.last, reserved: disk.reserved), now: now)
         nodes[index].scorer = ScorerShell(
             machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
             compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : options.miscomputing.contains(index) ? .miscomputing : .honest,
@@ -243,6 +245,14 @@ public struct World<Ledger: WorldLedger>: Sendable {
     private mutating func crash(_ index: Int) {
         checks.events(nodes[index].scorer, isFaulty: faulty.contains(index))
         checks.count("validator crashed")
+        if options.byzantine[index] == .amnesiac {
+            checks.count("byzantine: \(ByzantineHabit.amnesiac.deed)")
+            nodes[index].disk = Disk()
+        } else if chance.below(1_000) < options.faults.diskLostPerMille {
+            // The small file may go with the rest or not.
+            checks.count("validator's disk lost")
+            nodes[index].disk = Disk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved)
+        }
         nodes[index].authority = nil
         nodes[index].scorer = nil
         nodes[index].life += 1
@@ -264,6 +274,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         for effect in options.byzantine[index].map({ twisted(effects, of: index, $0) }) ?? effects {
             switch effect {
             case .keep(let blocks): nodes[index].pending += blocks
+            case .reserve(let round): nodes[index].disk.reserved = round
             case .persist(let block):
                 nodes[index].disk.blocks += nodes[index].pending + [block]
                 nodes[index].pending = []

@@ -18,6 +18,8 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
     case badServer
     /// Attests roots of its own making.
     case falseVoter
+    /// Loses its disk with every crash, and goes on as if there had been nothing on it.
+    case amnesiac
 
     /// As it is counted.
     public var deed: String {
@@ -28,6 +30,7 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
         case .flooder: "flooded"
         case .badServer: "served badly"
         case .falseVoter: "voted falsely"
+        case .amnesiac: "forgot and went on"
         }
     }
 }

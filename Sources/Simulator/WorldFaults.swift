@@ -11,6 +11,8 @@ public struct WorldFaults: Hashable, Sendable {
     /// Milliseconds between two crashes of a validator, and how long it is away; 0 for none. Never more than one is away.
     public var crashEvery: UInt64 = 0
     public var crashFor: UInt64 = 0
+    /// Of a thousand crashes: the disk is gone too.
+    public var diskLostPerMille: UInt64 = 0
     /// The same for trainers.
     public var trainerCrashEvery: UInt64 = 0
     public var trainerCrashFor: UInt64 = 0
@@ -35,6 +37,7 @@ public struct WorldFaults: Hashable, Sendable {
         if chance.chance(2, in: 3) { (faults.crashEvery, faults.crashFor) = (3_000 + chance.below(15_000), 300 + chance.below(8_000)) }
         if chance.chance(1, in: 2) { (faults.trainerCrashEvery, faults.trainerCrashFor) = (4_000 + chance.below(20_000), 100 + chance.below(10_000)) }
         if chance.chance(1, in: 2) { (faults.cutEvery, faults.cutFor) = (8_000 + chance.below(20_000), 500 + chance.below(6_000)) }
+        if chance.chance(1, in: 2) { faults.diskLostPerMille = chance.below(600) }
         if chance.chance(1, in: 3) { faults.unavailablePerMille = chance.below(400) }
         return faults
     }

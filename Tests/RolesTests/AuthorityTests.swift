@@ -50,6 +50,7 @@ struct Room {
         var commits: [OrderedCommit] = []
         var executor = ChainingExecutor()
         var vote: CommitVote?
+        var reserved: Round? = Round(0)
     }
     enum What { case message(AuthorityMessage, from: Int), wake, connected(Int) }
     struct Due { var time: UInt64; var number: Int; var to: Int; var what: What }
@@ -63,6 +64,7 @@ struct Room {
     var number = 0
     var delay: UInt64 = 20
     var events: [AuthorityEvent] = []
+    var trustsFewer = false
 
     init(count: Int) throws {
         keys = (0..<count).map { KeyPair(seed: "authority \($0)") }
@@ -75,9 +77,11 @@ struct Room {
 
     mutating func start(_ index: Int) {
         let disk = disks[index]
+        var parameters = Machine.Parameters()
+        parameters.trustsFewer = trustsFewer
         machines[index] = Machine(
-            index: AuthorityIndex(index), verifier: verifier, key: keys[index], start: Instant(0), schedule: .shuffled(seed: verifier.genesis),
-            executor: disk.executor, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.vote), now: Instant(now))
+            index: AuthorityIndex(index), verifier: verifier, key: keys[index], start: Instant(0), schedule: .shuffled(seed: verifier.genesis), parameters: parameters,
+            executor: disk.executor, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.vote, reserved: disk.reserved), now: Instant(now))
         perform(machines[index]!.handle(.started, now: Instant(now)), of: index)
         for peer in machines.indices where peer != index && machines[peer] != nil {
             send(.connected(index), to: peer, after: delay)
@@ -114,6 +118,7 @@ struct Room {
         for effect in effects {
             switch effect {
             case .keep(let blocks): disks[index].blocks += blocks
+            case .reserve(let round): disks[index].reserved = round
             case .persist(let block): disks[index].blocks.append(block)
             case .executed(let commit, let vote, _):
                 disks[index].commits.append(commit)
@@ -232,5 +237,57 @@ struct AuthorityTests {
         #expect(room.machines[0]!.submit([0xEE, 7, 1, 5, 0], now: Instant(room.now)).admission == .refused("replacement transaction underpriced"))
         #expect(room.machines[0]!.submit([0xEE, 7, 1, 6], now: Instant(room.now)).admission != .refused("replacement transaction underpriced"))
         #expect(room.machines[0]!.pendingTransactions == [[0xEE, 7, 1, 6]])
+    }
+
+    @Test(arguments: [Round?.none, Round(65)]) func `an authority that lost its disk asks a quorum of the others before it makes a block, and makes none twice`(reserved: Round?) throws {
+        var room = try Room(count: 4)
+        room.run(until: 5_000)
+        let before = try #require(room.disks[1].blocks.filter { $0.block.author == AuthorityIndex(1) }.map(\.block.round).max())
+        room.crash(1)
+        room.crash(3)
+        room.disks[1] = Room.Disk(reserved: reserved)
+        room.start(1)
+        room.run(until: 8_000)
+        // Two answers of three are no quorum: it waits, and says why.
+        #expect(room.machines[1]?.obstacle?.contains("2 of the others") == true)
+        #expect(!room.disks[1].blocks.contains { $0.block.author == AuthorityIndex(1) && $0.block.round > before })
+        room.start(3)
+        room.run(until: 20_000)
+        #expect(room.machines[1]?.obstacle == nil)
+        #expect(room.events.contains { if case .recollected(let round) = $0 { round >= before } else { false } })
+        #expect(!room.events.contains { if case .equivocated = $0 { true } else { false } })
+        let own = room.disks[0].blocks.filter { $0.block.author == AuthorityIndex(1) }.map(\.block.round)
+        #expect(Set(own).count == own.count && own.max()! > before)
+        #expect(room.machines[1]?.lastCommit?.index == room.machines[0]?.lastCommit?.index || room.machines[1]!.lastCommit!.index.rawValue + 2 >= room.machines[0]!.lastCommit!.index.rawValue)
+    }
+
+    @Test func `with the operator's leave a third of the stake is enough`() throws {
+        var room = try Room(count: 4)
+        room.run(until: 5_000)
+        room.crash(1)
+        room.crash(3)
+        room.disks[1] = Room.Disk(reserved: Round(65))
+        room.trustsFewer = true
+        room.start(1)
+        room.run(until: 9_000)
+        #expect(room.machines[1]?.obstacle == nil)
+        room.start(3)
+        room.run(until: 20_000)
+        #expect(!room.events.contains { if case .equivocated = $0 { true } else { false } })
+    }
+
+    @Test func `an authority whose disk is an old copy notices by its own blocks, and asks before it makes another`() throws {
+        var room = try Room(count: 4)
+        room.run(until: 3_000)
+        let old = room.disks[1]
+        room.run(until: 6_000)
+        let before = try #require(room.disks[0].blocks.filter { $0.block.author == AuthorityIndex(1) }.map(\.block.round).max())
+        room.crash(1)
+        room.disks[1] = old
+        // The others first tell what they hold, as they do over any new connection.
+        room.start(1)
+        room.run(until: 15_000)
+        #expect(room.events.contains { if case .recollected(let round) = $0 { round >= before } else { false } })
+        #expect(room.machines[1]?.obstacle == nil)
     }
 }

@@ -56,6 +56,15 @@ public struct Proposer: Sendable {
         return true
     }
 
+    /// After a loss of the disk: no block at or below a round, since ours may be there.
+    public mutating func resume(above highest: Round, last: VerifiedBlock?) {
+        if let last {
+            lastProposed = last.reference
+            for ancestor in last.ancestors { included[ancestor.author.index] = max(included[ancestor.author.index], ancestor.round) }
+        }
+        (round, enteredAt) = (max(round, highest.next), nil)
+    }
+
     /// Enters the round if A1 allows; true the first time, when others are told.
     public mutating func enter(_ dag: DAG, now: Instant) -> Bool {
         guard enteredAt == nil, dag.hasQuorum(at: round.lowered(by: 1)) else { return false }

@@ -6,6 +6,8 @@ import AssayRoles
 /// What a validator counts, for its operator.
 struct NodeCounters: Sendable {
     var commits: UInt64 = 0, proposed: UInt64 = 0, skipped: UInt64 = 0, refused: UInt64 = 0, malformed: UInt64 = 0, equivocations: UInt64 = 0, transactions: UInt64 = 0
+    /// Own blocks as leaders, decided since the start.
+    var ownLeadersCommitted: UInt64 = 0, ownLeadersSkipped: UInt64 = 0
     var isHalted = false
     private(set) var computeSeconds: [String: Double] = [:]
     private(set) var computed: [String: Int] = [:]
@@ -27,14 +29,17 @@ struct NodeCounters: Sendable {
         if created.count > 1_000 { created = created.filter { $0.key.advanced(by: 500) > ordered.commit.leader.round } }
     }
 
-    mutating func note(_ event: AuthorityEvent) {
+    mutating func note(_ event: AuthorityEvent, own: AuthorityIndex) {
         switch event {
         case .proposed: proposed += 1
-        case .leaderSkipped: skipped += 1
+        case .leaderSkipped(let author, _):
+            skipped += 1
+            if author == own { ownLeadersSkipped += 1 }
+        case .committed(let leader, _): if leader.author == own { ownLeadersCommitted += 1 }
         case .refused: refused += 1
         case .equivocated: equivocations += 1
         case .diverged: isHalted = true
-        case .committed, .resubmitted, .jumped: break
+        case .resubmitted, .jumped, .recollected: break
         }
     }
     mutating func computed(_ name: JobName, _ took: Duration) {

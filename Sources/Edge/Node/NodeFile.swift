@@ -19,12 +19,15 @@ public struct NodeFile: Codable, Sendable {
     public var threads: Int
     /// `honest`, or an adversary's name: local networks only.
     public var behaviour: String?
+    /// After a loss of the disk, go on with the answers of a third of the stake instead of a quorum. Risk: a block that only unreachable
+    /// validators have seen could be made a second time, which is slashed. Nil for no.
+    public var trustsFewer: Bool?
     /// Largest size of the node's database in MiB: beyond it writing fails as on a full disk. Nil for none.
     public var storeLimitMiB: Int?
 
-    public init(role: Role, name: String, genesis: String, data: String, listen: String? = nil, rpc: String? = nil, validatorURLs: [String], threads: Int, behaviour: String? = nil, storeLimitMiB: Int? = nil) {
+    public init(role: Role, name: String, genesis: String, data: String, listen: String? = nil, rpc: String? = nil, validatorURLs: [String], threads: Int, behaviour: String? = nil, storeLimitMiB: Int? = nil, trustsFewer: Bool? = nil) {
         (self.role, self.name, self.genesis, self.data, self.listen, self.rpc) = (role, name, genesis, data, listen, rpc)
-        (self.validatorURLs, self.threads, self.behaviour, self.storeLimitMiB) = (validatorURLs, threads, behaviour, storeLimitMiB)
+        (self.validatorURLs, self.threads, self.behaviour, self.storeLimitMiB, self.trustsFewer) = (validatorURLs, threads, behaviour, storeLimitMiB, trustsFewer)
     }
 }
 
@@ -40,6 +43,8 @@ public struct NodeHome: Sendable {
     public var ownerKeystore: URL { url.appending(path: "keys/owner.json") }
     public var networkKeyFile: URL { url.appending(path: "keys/network.pem") }
     public var beaconSeedFile: URL { url.appending(path: "keys/beacon") }
+    /// Up to which round own blocks may exist: beside the database, so that a node knows when it has lost that.
+    public var lastRoundFile: URL { url.appending(path: "last-round") }
     public var log: URL { url.appending(path: "log.txt") }
     /// Digest of the genesis whose data this home holds.
     public var networkFile: URL { url.appending(path: "network") }

@@ -41,8 +41,14 @@ extension ValidatorNode {
         return [
             "index": .int(Int64(index.index)), "genesis": .string(genesis.digest.description), "head": .int(Int64(ledger.head.number)), "headHash": .string(ledger.headHash.description),
             "commit": .string(authority.lastCommit?.digest.description ?? Digest.zero.description), "stateRoot": .string(ledger.head.stateRoot.description), "round": .int(Int64(clamping: authority.proposer.round.rawValue)),
-            "highestRound": .int(Int64(clamping: authority.dag.highestRound.rawValue)), "peers": .array(network.connected.map { .int(Int64($0.index)) }), "suspended": .int(Int64(authority.suspendedCount)),
-            "missing": .int(Int64(authority.missingCount)), "pool": .int(Int64(authority.poolCount)), "halted": .bool(authority.isHalted), "skippedLeaders": .int(Int64(clamping: counters.skipped)),
+            "highestRound": .int(Int64(clamping: authority.dag.highestRound.rawValue)), "peers": .array(network.connected.map { .int(Int64($0.index)) }),
+            "lastOwnRound": .int(Int64(clamping: authority.proposer.lastProposed.round.rawValue)), "quorumCommit": .int(Int64(clamping: authority.quorumCommit.rawValue)),
+            "lag": .array(genesis.validators.indices.map { seat in
+                let heard = seat == index.index ? authority.proposer.lastProposed.round : authority.heardRound(of: AuthorityIndex(seat))
+                return .int(Int64(clamping: authority.dag.highestRound.rawValue) - Int64(clamping: heard.rawValue))
+            }),
+            "leaders": ["committed": .int(Int64(clamping: counters.ownLeadersCommitted)), "skipped": .int(Int64(clamping: counters.ownLeadersSkipped))], "suspended": .int(Int64(authority.suspendedCount)),
+            "missing": .int(Int64(authority.missingCount)), "pool": .int(Int64(authority.poolCount)), "halted": .bool(authority.isHalted), "obstacle": authority.obstacle.map { .string($0) } ?? .null, "skippedLeaders": .int(Int64(clamping: counters.skipped)),
             "latencyMs": ["p50": .int(Int64(counters.latency(0.5))), "p99": .int(Int64(counters.latency(0.99)))],
             "opened": run.opened.map { .int(Int64(clamping: $0.rawValue)) } ?? .null, "settled": .int(Int64(clamping: run.settled.rawValue)), "over": .bool(run.over),
             "kernels": .string("\(KernelPath.current)"), "blobBytes": .int(Int64(blobs.bytesUsed)),

@@ -21,6 +21,7 @@ public actor ValidatorNode {
     let file: NodeFile
     let store: NodeStore
     let blobs: BlobStore
+    private let lastRoundFile: URL
     let network: PeerNetwork
     let exchange: BlobExchange
     let log: Logger
@@ -49,13 +50,15 @@ public actor ValidatorNode {
         try home.mark(belongsTo: genesis.digest)
         store = try NodeStore(home.url.appending(path: "store.sqlite"), genesis: genesis, limitMiB: file.storeLimitMiB)
         blobs = try BlobStore(home.url.appending(path: "blobs"))
-        let parameters = Authority<Ledger>.Parameters()
+        lastRoundFile = home.lastRoundFile
+        var parameters = Authority<Ledger>.Parameters()
+        parameters.trustsFewer = file.trustsFewer ?? false
         var recovered = try store.recover(genesis, gcDepth: parameters.gcDepth)
         if let own = try store.lastBlock(of: index), !recovered.blocks.contains(own) { recovered.blocks.append(own) }
         let verifier = BlockVerifier(committee: committee, genesis: genesis.digest)
         authority = Authority(
             index: index, verifier: verifier, key: keys.consensus, start: genesis.time, schedule: .shuffled(seed: genesis.digest), parameters: parameters, executor: recovered.ledger,
-            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote), now: ValidatorNode.now)
+            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: try LastRound.read(home.lastRoundFile)), now: ValidatorNode.now)
         let owner = genesis.validators[seat].owner
         scorer = Scorer(identity: Identity(owner: owner, nodeKey: keys.node), genesis: genesis, beacon: keys.beacon)
         let engine = try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: file.threads)
@@ -163,6 +166,7 @@ public actor ValidatorNode {
             for effect in effects {
                 switch effect {
                 case .keep(let blocks): kept += blocks.map(reference)
+                case .reserve(let round): try LastRound.write(round, to: lastRoundFile)
                 case .persist(let block):
                     kept.append(reference(block))
                     counters.ownBlock(block.block, now: ValidatorNode.now)
@@ -212,13 +216,14 @@ public actor ValidatorNode {
     }
 
     private func note(_ event: AuthorityEvent) {
-        counters.note(event)
+        counters.note(event, own: index)
         switch event {
         case .diverged(let ours, let quorum):
             log.critical("HALTED: commit \(ours.index) gave state \(ours.stateRoot) here and \(quorum.stateRoot) at a quorum")
         case .equivocated(let author, let round): log.warning("validator \(author) made two blocks for round \(round)")
         case .refused(let peer, let error): log.debug("refused from \(peer): \(error.map { "\($0)" } ?? "a request that makes no sense")")
         case .resubmitted(let count): log.info("\(count) transactions are proposed again")
+        case .recollected(let round): log.warning("the disk was lost; the others hold blocks of this validator up to round \(round), it goes on above")
         case .jumped(let round): log.info("caught up: proposing again from round \(round)")
         case .proposed, .committed, .leaderSkipped: break
         }

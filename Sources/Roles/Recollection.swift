@@ -1,0 +1,36 @@
+import AssayPrimitives
+import AssayProtocol
+
+/// What an authority that may have lost its disk must learn from the others before it makes a block again: a second block for a round that it
+/// has forgotten would be an equivocation.
+///
+/// Each other authority is asked for our latest block that it holds and for the highest block that it has accepted, both signed, so that
+/// nobody can inflate a round. A block of ours in round r stood on a quorum of round r − 1; f of those are by other honest authorities, and any
+/// 2f + 1 of the 3f others include one of them. So nothing of ours lies above 1 + the highest round in 2f + 1 answers.
+struct Recollection: Sendable {
+    private var answered: StakeTally
+    private let needed: Stake
+    private(set) var highest: Round
+    /// Our latest block that anybody has shown.
+    private(set) var own: VerifiedOwn?
+    var askedAt: Instant?
+
+    struct VerifiedOwn: Sendable { let signed: SignedBlock, reference: BlockReference }
+
+    /// - Parameters:
+    ///   - atLeast: what this machine still knows of its own rounds.
+    ///   - trustsFewer: a third of the stake is enough. One honest answer is then certain, which may never have seen our block: the operator's risk.
+    init(_ committee: Committee, atLeast: Round, own: VerifiedOwn?, trustsFewer: Bool) {
+        (answered, highest, self.own) = (StakeTally(committee), atLeast, own)
+        needed = trustsFewer ? committee.validity : committee.quorum
+    }
+
+    var isEnough: Bool { answered.stake >= needed }
+    var answers: Int { answered.voters.count }
+
+    mutating func answer(_ peer: AuthorityIndex, own shown: VerifiedOwn?, highest round: Round) {
+        answered.add(peer)
+        highest = max(highest, round, shown?.reference.round ?? Round(0))
+        if let shown, shown.reference.round > own?.reference.round ?? Round(0) { own = shown }
+    }
+}
