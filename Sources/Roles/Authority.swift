@@ -215,6 +215,8 @@ public struct Authority<E: Executor>: Sendable {
             guard from <= to, from.rawValue > 0 else { return effects.append(.note(.refused(peer, nil))) }
             effects.append(.loadRounds(from: from, to: min(to, from.advanced(by: SyncState.rangeRounds)), for: peer))
         case .recall:
+            // Who is not sure of its own past vouches for nobody's.
+            guard recollection == nil else { return }
             let own = dag.latest(of: peer, below: dag.highestRound.next, above: dag.evictedRound).flatMap { dag[$0]?.signed }
             let highest = dag.references(at: dag.highestRound).first.flatMap { dag[$0]?.signed }
             effects.append(.send(.recollection(own: own, highest: highest), to: peer))

@@ -36,6 +36,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
         var votes: [CommitVote] = []
         /// The small file beside the rest.
         var reserved: Round? = Round(0)
+        /// Lost, and no block made since: such a one counts as faulty.
+        var isForgetful = false
     }
     struct Node: Sendable {
         var authority: Machine?
@@ -242,16 +244,22 @@ public struct World<Ledger: WorldLedger>: Sendable {
         WorldTroubles(perMille: options.faults.unavailablePerMille, until: faultsEnd, seed: chance.next())
     }
 
+    /// A validator that forgot is one of the fewer than a third that may be faulty, until it makes blocks again.
+    private func canForget(_ index: Int) -> Bool {
+        let others = nodes.indices.filter { $0 != index && (nodes[$0].disk.isForgetful || options.byzantine[$0] != nil) }
+        return options.byzantine[index] == nil && others.count < (nodes.count - 1) / 3
+    }
+
     private mutating func crash(_ index: Int) {
         checks.events(nodes[index].scorer, isFaulty: faulty.contains(index))
         checks.count("validator crashed")
         if options.byzantine[index] == .amnesiac {
             checks.count("byzantine: \(ByzantineHabit.amnesiac.deed)")
             nodes[index].disk = Disk()
-        } else if chance.below(1_000) < options.faults.diskLostPerMille {
+        } else if chance.below(1_000) < options.faults.diskLostPerMille, canForget(index) {
             // The small file may go with the rest or not.
             checks.count("validator's disk lost")
-            nodes[index].disk = Disk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved)
+            nodes[index].disk = Disk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved, isForgetful: true)
         }
         nodes[index].authority = nil
         nodes[index].scorer = nil
@@ -276,6 +284,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
             case .keep(let blocks): nodes[index].pending += blocks
             case .reserve(let round): nodes[index].disk.reserved = round
             case .persist(let block):
+                nodes[index].disk.isForgetful = false
                 nodes[index].disk.blocks += nodes[index].pending + [block]
                 nodes[index].pending = []
             case .executed(let commit, let vote, let executed):
