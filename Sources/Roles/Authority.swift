@@ -27,6 +27,8 @@ public struct Authority<E: Executor>: Sendable {
         /// Until the next peer is asked.
         public var retryMilliseconds: UInt64 = 500
         public var gcDepth: UInt64 = 60
+        /// Commits after which the leaders' records are looked at.
+        public var reputationPeriod: UInt64 = 300
         /// After a loss of the disk, answers of a third of the stake are enough instead of a quorum's: the operator's risk.
         public var trustsFewer = false
         public init() {}
@@ -36,7 +38,7 @@ public struct Authority<E: Executor>: Sendable {
     public struct Recovered: Sendable {
         /// All blocks kept above the garbage-collection round, own ones included.
         public var blocks: [SignedBlock]
-        /// The last commits, in order, back to that round.
+        /// The last commits, in order, back to that round and to `LeaderReputation.firstNeeded`.
         public var commits: [Commit]
         public var vote: CommitVote?
         /// Own rounds up to this one were reserved by `.reserve`; nil if that is not known any more.
@@ -72,6 +74,8 @@ public struct Authority<E: Executor>: Sendable {
         case load([BlockReference], for: AuthorityIndex)
         case loadRounds(from: Round, to: Round, for: AuthorityIndex)
         case wake(at: Instant)
+        /// Two blocks of one authority for one slot: to be shown to the ledger.
+        case evidence(Equivocation)
         case note(AuthorityEvent)
     }
 
@@ -86,6 +90,7 @@ public struct Authority<E: Executor>: Sendable {
     private(set) var manager = BlockManager()
     private(set) var pool = TransactionPool()
     private var sync = SyncState()
+    private var reputation: LeaderReputation
     private var votes = VoteLedger()
     private let key: KeyPair
     private var lastDecided: Slot?
@@ -128,7 +133,14 @@ public struct Authority<E: Executor>: Sendable {
         for block in recovered.blocks where block.block.author == index {
             for ancestor in block.block.ancestors { included[ancestor.author.index] = max(included[ancestor.author.index], ancestor.round) }
         }
-        let committer = Committer(committee: committee, schedule: schedule)
+        reputation = LeaderReputation(committee, period: parameters.reputationPeriod)
+        if let last = recovered.commits.last {
+            let needed = LeaderReputation.firstNeeded(period: parameters.reputationPeriod, last: last.index)
+            precondition(recovered.commits[0].index <= needed, "commits.kept: commit \(needed) and later ones are needed, the first one kept is \(recovered.commits[0].index)")
+            for commit in recovered.commits where commit.index >= needed { _ = reputation.add(commit) }
+        }
+        var committer = Committer(committee: committee, schedule: schedule)
+        committer.swaps = reputation.swaps
         let last = own.map { verifier.trust($0).reference } ?? verifier.genesisBlocks[index.index]
         proposer = Proposer(author: index, committer: committer, parameters: parameters.pacing, last: last, included: included, now: now)
         reserved = recovered.reserved ?? Round(0)
@@ -241,7 +253,10 @@ public struct Authority<E: Executor>: Sendable {
             }
             let outcome = manager.add(block, to: &dag)
             accepted += outcome.accepted
-            for pair in outcome.equivocations { effects.append(.note(.equivocated(pair.first.block.author, pair.first.block.round))) }
+            for pair in outcome.equivocations {
+                effects.append(.note(.equivocated(pair.author, pair.round)))
+                effects.append(.evidence(pair))
+            }
             if !outcome.missing.isEmpty { sync.pull(from: peer, at: now.advanced(by: parameters.pullDelayMilliseconds)) }
         }
         take(accepted, &effects)
@@ -320,12 +335,16 @@ public struct Authority<E: Executor>: Sendable {
                     effects.append(.note(.leaderSkipped(status.slot.author, status.slot.round)))
                     continue
                 }
-                execute(leader, &effects)
+                if execute(leader, &effects) {
+                    effects.append(.note(.leadersChanged(absent: reputation.swaps.tables.last?.absent ?? [])))
+                    break
+                }
             }
         }
     }
 
-    private mutating func execute(_ leader: BlockReference, _ effects: inout [Effect]) {
+    /// True if other leaders are in turn from here on.
+    private mutating func execute(_ leader: BlockReference, _ effects: inout [Effect]) -> Bool {
         let commit = linearizer.commit(leader, dag)
         let entries = commit.blocks.flatMap { reference in
             (dag[reference]?.block.transactions ?? []).map { OrderedCommit.Entry(author: reference.author, transaction: $0) }
@@ -349,6 +368,9 @@ public struct Authority<E: Executor>: Sendable {
         }
         votes.executed(vote)
         checkAgreement(vote.index, &effects)
+        let isChanged = reputation.add(commit)
+        proposer.committer.swaps = reputation.swaps
+        return isChanged
     }
 
     /// Roots that a quorum attested and ours are one, or this node stops: it must not go on from a state that nobody shares.
@@ -435,6 +457,8 @@ public enum AuthorityEvent: Hashable, Sendable {
     case equivocated(AuthorityIndex, Round)
     case resubmitted(Int)
     case jumped(to: Round)
+    /// A period of commits is over: others lead for these seats until the next one is.
+    case leadersChanged(absent: [AuthorityIndex])
     /// The disk was lost; the others have said up to which round blocks of ours may exist.
     case recollected(Round)
     /// Our roots are not those of a quorum: this node has halted.
@@ -450,9 +474,10 @@ public enum AuthorityEvent: Hashable, Sendable {
         case .equivocated: "equivocated"
         case .resubmitted: "resubmitted"
         case .jumped: "jumped"
+        case .leadersChanged: "leaders changed"
         case .recollected: "recollected"
         case .diverged: "diverged"
         }
     }
-    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "refused", "equivocated", "resubmitted", "jumped", "recollected", "diverged"]
+    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "refused", "equivocated", "resubmitted", "jumped", "leaders changed", "recollected", "diverged"]
 }

@@ -62,6 +62,11 @@ public struct DutyBuilder: Sendable {
         signed(duty, DutyFunction.voteReveal.call(.bytes32(contest), .bytes(report.value), .bytes32(report.witness), .bytes32(salt(committing))))
     }
 
+    public func evidence(_ equivocation: Equivocation) -> Transaction? {
+        let duty = Duty(.evidence, Window(equivocation.epoch.rawValue << 16 | UInt64(equivocation.author.index)))
+        return signed(duty, DutyFunction.reportEquivocation.call(.bytes(equivocation.first.canonicalBytes), .bytes(equivocation.second.canonicalBytes)))
+    }
+
     /// What a report or a vote is committed to by.
     public func commitment(_ duty: Duty, _ value: [UInt8], _ witness: Digest) -> Digest {
         ReportCommitment.digest(value: value, witness: witness, validator: identity.owner, salt: salt(duty), genesis: genesis)

@@ -65,7 +65,8 @@ public struct Scorer: Sendable {
     struct Replayed: Sendable { let fact: ReplayFact, witness: Digest }
     struct Aggregated: Sendable { let outer: OuterView, witness: Digest }
 
-    let builder: DutyBuilder
+    /// Makes the transactions of its identity.
+    public let builder: DutyBuilder
     let beacon: BeaconChain
     let rules: TrainingRules
     var head: LedgerHead?

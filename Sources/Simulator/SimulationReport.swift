@@ -26,7 +26,7 @@ public struct SimulationReport: Hashable, Sendable {
         for (kind, count) in events { eventKinds[kind, default: 0] += count }
         self.rounds += rounds
     }
-    public mutating func add<Ledger>(seed: UInt64, _ world: World<Ledger>) {
-        add(seed: seed, violations: world.checks.violations.map { ($0.checker, $0.message) }, events: world.checks.seen, rounds: world.checks.rounds)
+    public mutating func add(seed: UInt64, _ checks: WorldChecks) {
+        add(seed: seed, violations: checks.violations.map { ($0.checker, $0.message) }, events: checks.seen, rounds: checks.rounds)
     }
 }

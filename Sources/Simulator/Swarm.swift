@@ -8,13 +8,15 @@ public enum Swarm {
     /// Virtual time after which a run that has not ended counts as stuck.
     public static let limitMilliseconds: UInt64 = 1_800_000
 
-    public static func world(seed: UInt64) -> World<Ledger> {
+    /// - Parameter only: kinds of faults to play with; nil for all.
+    public static func world(seed: UInt64, only: Set<WorldFaults.Kind>? = nil) -> World<Ledger> {
         var chance = SeededGenerator(seed: seed, stream: 0x5A11)
-        let validators = chance.chance(1, in: 4) ? 7 : 4, trainers = 3 + Int(chance.below(4)), windows = 4 + chance.below(4)
+        let validators = chance.chance(1, in: 4) ? chance.chance(1, in: 4) ? 10 : 7 : 4, trainers = 3 + Int(chance.below(4)), windows = 4 + chance.below(4)
         let people = WorldGenesis(validators: validators, trainers: trainers, windows: windows, windowMilliseconds: 12_000 + chance.below(20_000),
                                   delay: chance.chance(3, in: 4) ? .continued : .none, beaconLength: chance.chance(1, in: 8) ? 4 : 1 << 10)
         var options = World<Ledger>.Options()
         options.faults = .swarm(seed: seed)
+        if let only { options.faults = options.faults.only(only) }
         options.durations.train = 1_000 + chance.below(5_000)
         options.durations.score = 50 + chance.below(500)
         options.durations.replay = 100 + chance.below(2_000)
@@ -26,8 +28,8 @@ public enum Swarm {
             let habits: [Trainer.Habit] = [.noReveal, .late, .withhold]
             if chance.chance(1, in: 2) { options.behaviours[index] = behaviours[Int(chance.below(3))] } else { options.habits[index] = habits[Int(chance.below(3))] }
         }
-        // Fewer than a third of the validators are faulty: one of four, two of seven.
-        if chance.chance(2, in: 3) {
+        // Fewer than a third of the validators are faulty: one of four, two of seven, three of ten.
+        if chance.chance(2, in: 3), only?.contains(.byzantine) ?? true {
             for _ in 0..<(validators - 1) / 3 {
                 let index = Int(chance.below(UInt64(validators)))
                 switch chance.below(5) {
@@ -40,21 +42,9 @@ public enum Swarm {
         return World(people, seed: seed, options: options)
     }
 
-    public static func play(seed: UInt64) -> World<Ledger> {
-        var world = world(seed: seed)
+    public static func play(seed: UInt64, only: Set<WorldFaults.Kind>? = nil) -> World<Ledger> {
+        var world = world(seed: seed, only: only)
         world.run(limitMilliseconds: limitMilliseconds)
         return world
-    }
-
-    /// Plays the seeds one after another.
-    /// - Parameter progress: told after each seed; false ends it.
-    public static func play(seeds: some Sequence<UInt64>, progress: (UInt64, World<Ledger>) -> Bool = { _, _ in true }) -> SimulationReport {
-        var report = SimulationReport()
-        for seed in seeds {
-            let world = play(seed: seed)
-            report.add(seed: seed, world)
-            if !progress(seed, world) { break }
-        }
-        return report
     }
 }

@@ -27,7 +27,19 @@ public struct World<Ledger: WorldLedger>: Sendable {
         case passScorer(Int, life: Int)
         case passTrainer(Int, life: Int)
         case poll(Int, life: Int)
-        case crash, restart(Int), crashTrainer, restartTrainer(Int), cut, heal
+        case crash, storm, restart(Int), crashTrainer, restartTrainer(Int), cut, heal
+    }
+    /// Who is cut off from all others, and which way.
+    struct Cut: Sendable {
+        enum Way: Sendable, CaseIterable { case both, unheard, deaf }
+        let away: Set<Int>
+        let way: Way
+        func stops(from: Int, to: Int) -> Bool {
+            let (leaves, enters) = (away.contains(from) && !away.contains(to), away.contains(to) && !away.contains(from))
+            return switch way { case .both: leaves || enters; case .unheard: leaves; case .deaf: enters }
+        }
+        /// A lone one's trainers do not reach it either.
+        func isAlone(_ index: Int) -> Bool { away == [index] }
     }
     /// What survives a crash.
     struct Disk: Sendable {
@@ -64,6 +76,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
         public var durations = WorldDurations()
         /// Rounds below a leader that its commit still reaches: small ones make blocks fall under it.
         public var gcDepth: UInt64 = 60
+        /// Commits after which leaders are swapped: few, so that a short world sees it.
+        public var reputationPeriod: UInt64 = 10
         /// Owners' transactions that must be executed before the roles can work, in order.
         public var first: [[UInt8]] = []
         public init() {}
@@ -80,7 +94,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
     var trainerPassesAt: [Instant?]
     var queue = EventQueue<Event>()
     var chance: SeededGenerator
-    var cutOff: Int?
+    var cut: Cut?
+    /// How far ahead each validator's clock is.
+    private var skews: [UInt64] = []
+    private var slowLink: (from: Int, to: Int)?
     public private(set) var now: Instant
     public internal(set) var trace: UInt64 = 0xCBF2_9CE4_8422_2325
     public internal(set) var checks = WorldChecks()
@@ -95,6 +112,11 @@ public struct World<Ledger: WorldLedger>: Sendable {
         guard let committee = try? world.genesis.committee() else { preconditionFailure("a world's genesis has a committee") }
         verifier = BlockVerifier(committee: committee, genesis: world.genesis.digest)
         nodes = world.validators.map { _ in Node() }
+        skews = nodes.map { _ in options.faults.clockSkew == 0 ? 0 : chance.below(options.faults.clockSkew + 1) }
+        if options.faults.slowLink > 0 {
+            let from = Int(chance.below(UInt64(nodes.count)))
+            slowLink = (from, (from + 1 + Int(chance.below(UInt64(nodes.count - 1)))) % nodes.count)
+        }
         trainers = world.trainers.map { _ in nil }
         for index in nodes.indices { start(index) }
         for index in trainers.indices { startTrainer(index) }
@@ -104,6 +126,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         }
         let faults = options.faults
         if faults.crashEvery > 0 { queue.add(.crash, at: now.advanced(by: faults.crashEvery)) }
+        if faults.stormEvery > 0 { queue.add(.storm, at: now.advanced(by: faults.stormEvery)) }
         if faults.trainerCrashEvery > 0 { queue.add(.crashTrainer, at: now.advanced(by: faults.trainerCrashEvery)) }
         if faults.cutEvery > 0 { queue.add(.cut, at: now.advanced(by: faults.cutEvery)) }
     }
@@ -133,25 +156,27 @@ public struct World<Ledger: WorldLedger>: Sendable {
     /// Validators that are not merely unlucky.
     private var faulty: Set<Int> { options.liars.union(options.miscomputing).union(options.byzantine.keys) }
 
+    private func clock(_ index: Int) -> Instant { now.advanced(by: skews[index]) }
+
     private mutating func happen(_ event: Event) {
         switch event {
         case .message(let message, let from, let to):
             guard nodes[to].authority != nil else { return }
             record(1, to)
-            perform(nodes[to].authority!.handle(.received(message, from: AuthorityIndex(from)), now: now), of: to)
+            perform(nodes[to].authority!.handle(.received(message, from: AuthorityIndex(from)), now: clock(to)), of: to)
         case .connected(let peer, let to):
             guard nodes[to].authority != nil else { return }
-            perform(nodes[to].authority!.handle(.connected(AuthorityIndex(peer)), now: now), of: to)
+            perform(nodes[to].authority!.handle(.connected(AuthorityIndex(peer)), now: clock(to)), of: to)
         case .duty(let raw, let to):
             guard nodes[to].authority != nil else { return }
-            let (admission, effects) = nodes[to].authority!.submit(raw, now: now)
+            let (admission, effects) = nodes[to].authority!.submit(raw, now: clock(to))
             if case .refused(let reason) = admission { checks.count("refused: \(reason.prefix { !$0.isNumber && $0 != "(" })") }
             record(2, to)
             perform(effects, of: to)
         case .wakeAuthority(let index, let life):
             guard nodes[index].life == life, nodes[index].authority != nil else { return }
             if let at = nodes[index].wakesAt, at <= now { nodes[index].wakesAt = nil }
-            perform(nodes[index].authority!.handle(.woke, now: now), of: index)
+            perform(nodes[index].authority!.handle(.woke, now: clock(index)), of: index)
         case .passScorer(let index, let life):
             guard nodes[index].life == life, nodes[index].scorer != nil else { return }
             nodes[index].passesAt = nil
@@ -163,14 +188,21 @@ public struct World<Ledger: WorldLedger>: Sendable {
         case .poll(let index, let life):
             guard trainerLives[index] == life, trainers[index] != nil else { return }
             queue.add(.poll(index, life: life), at: now.advanced(by: 200))
-            let alive = nodes.indices.filter { nodes[$0].authority != nil && cutOff != $0 }
+            let alive = nodes.indices.filter { nodes[$0].authority != nil && cut?.isAlone($0) != true }
             guard !alive.isEmpty, let ledger = nodes[alive[(index + Int(now.rawValue / 1_000 % 7)) % alive.count]].authority?.executor else { return }
             send(trainers[index]!.see(ledger.worldHead, now: now), fromTrainer: index)
         case .crash:
             if now < faultsEnd {
                 queue.add(.crash, at: now.advanced(by: options.faults.crashEvery))
                 let index = Int(chance.below(UInt64(nodes.count)))
-                if nodes.allSatisfy({ $0.authority != nil }), cutOff == nil { crash(index) }
+                if areAllWell { crash(index) }
+            }
+        case .storm:
+            if now < faultsEnd {
+                queue.add(.storm, at: now.advanced(by: options.faults.stormEvery))
+                guard areAllWell else { return }
+                checks.count("all validators crashed")
+                for index in nodes.indices { crash(index, for: 1 + chance.below(options.faults.crashFor)) }
             }
         case .restart(let index): start(index)
         case .crashTrainer:
@@ -194,14 +226,17 @@ public struct World<Ledger: WorldLedger>: Sendable {
             if now < faultsEnd {
                 queue.add(.cut, at: now.advanced(by: options.faults.cutEvery + options.faults.cutFor))
                 guard nodes.allSatisfy({ $0.authority != nil }) else { return }
-                cutOff = Int(chance.below(UInt64(nodes.count)))
-                checks.count("cut off")
+                let size = chance.chance(1, in: 3) ? nodes.count / 2 : 1
+                let cut = Cut(away: Set(chance.sample(Array(nodes.indices), count: size)), way: Cut.Way.allCases[Int(chance.below(3))])
+                self.cut = cut
+                checks.count(size > 1 ? "split in two" : "cut off")
+                if cut.way != .both { checks.count("cut one way") }
                 queue.add(.heal, at: now.advanced(by: options.faults.cutFor))
             }
         case .heal:
-            guard let index = cutOff else { return }
-            cutOff = nil
-            connect(index)
+            guard let away = cut?.away else { return }
+            cut = nil
+            for index in away.sorted() where nodes[index].authority != nil { connect(index) }
         }
     }
 
@@ -219,15 +254,16 @@ public struct World<Ledger: WorldLedger>: Sendable {
         (nodes[index].wakesAt, nodes[index].passesAt) = (nil, nil)
         var parameters = Machine.Parameters()
         parameters.gcDepth = options.gcDepth
+        parameters.reputationPeriod = options.reputationPeriod
         parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
         nodes[index].authority = Machine(
             index: AuthorityIndex(index), verifier: verifier, key: world.consensusKeys[index], start: world.genesis.time, schedule: .shuffled(seed: verifier.genesis),
-            parameters: parameters, executor: ledger, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.votes.last, reserved: disk.reserved), now: now)
+            parameters: parameters, executor: ledger, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.votes.last, reserved: disk.reserved), now: clock(index))
         nodes[index].scorer = ScorerShell(
             machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
             compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : options.miscomputing.contains(index) ? .miscomputing : .honest,
                                   innerSteps: world.genesis.training.innerSteps, life: UInt64(nodes[index].life)), durations: options.durations, troubles: troubles())
-        perform(nodes[index].authority!.handle(.started, now: now), of: index)
+        perform(nodes[index].authority!.handle(.started, now: clock(index)), of: index)
         look(index)
         connect(index)
     }
@@ -250,7 +286,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
         return options.byzantine[index] == nil && others.count < (nodes.count - 1) / 3
     }
 
-    private mutating func crash(_ index: Int) {
+    private var areAllWell: Bool { nodes.allSatisfy { $0.authority != nil } && cut == nil }
+
+    private mutating func crash(_ index: Int, for milliseconds: UInt64? = nil) {
         checks.events(nodes[index].scorer, isFaulty: faulty.contains(index))
         checks.count("validator crashed")
         if options.byzantine[index] == .amnesiac {
@@ -264,7 +302,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         nodes[index].authority = nil
         nodes[index].scorer = nil
         nodes[index].life += 1
-        queue.add(.restart(index), at: now.advanced(by: options.faults.crashFor))
+        queue.add(.restart(index), at: now.advanced(by: milliseconds ?? options.faults.crashFor))
     }
 
     private mutating func startTrainer(_ index: Int) {
@@ -279,7 +317,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
 
     private mutating func perform(_ effects: [Machine.Effect], of index: Int) {
         var saw = false
+        let life = nodes[index].life
         for effect in options.byzantine[index].map({ twisted(effects, of: index, $0) }) ?? effects {
+            guard nodes[index].life == life, nodes[index].authority != nil else { return }
+            if fails(effect, of: index) { return crash(index) }
             switch effect {
             case .keep(let blocks): nodes[index].pending += blocks
             case .reserve(let round): nodes[index].disk.reserved = round
@@ -300,19 +341,33 @@ public struct World<Ledger: WorldLedger>: Sendable {
             case .load(let references, let peer):
                 let wanted = Set(references), genesis = verifier.genesis
                 let found = nodes[index].disk.blocks.filter { wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: genesis))) }
-                perform(nodes[index].authority!.handle(.loaded(found, for: peer), now: now), of: index)
+                perform(nodes[index].authority!.handle(.loaded(found, for: peer), now: clock(index)), of: index)
             case .loadRounds(let from, let to, let peer):
                 let found = nodes[index].disk.blocks.filter { $0.block.round >= from && $0.block.round <= to }
                     .sorted { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }.prefix(Limits.fetchBlocks)
-                perform(nodes[index].authority!.handle(.loaded(Array(found), for: peer), now: now), of: index)
-            case .wake(let time):
+                perform(nodes[index].authority!.handle(.loaded(Array(found), for: peer), now: clock(index)), of: index)
+            case .wake(let local):
+                let time = local.lowered(by: skews[index])
                 if let at = nodes[index].wakesAt, at > now, at <= time { continue }
                 nodes[index].wakesAt = time
                 queue.add(.wakeAuthority(index, life: nodes[index].life), at: max(time, now.next))
+            case .evidence(let equivocation):
+                if let duty = nodes[index].scorer?.machine.builder.evidence(equivocation) { queue.add(.duty(duty.raw, to: index), at: now) }
             case .note(let event): checks.note(event, by: index, faulty: faulty)
             }
         }
         if saw { look(index) }
+    }
+
+    /// A write that is never finished: nothing of it is on the disk, and what was to follow does not happen.
+    private mutating func fails(_ effect: Machine.Effect, of index: Int) -> Bool {
+        switch effect {
+        case .reserve, .persist, .executed: break
+        default: return false
+        }
+        guard options.faults.crashInWritePer100000 > 0, now < faultsEnd, areAllWell, chance.below(100_000) < options.faults.crashInWritePer100000 else { return false }
+        checks.count("crashed in mid-write")
+        return true
     }
 
     /// The scorer sees the ledger after the last of some commits.
@@ -338,7 +393,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         for raw in transactions {
             for hop in 0...((nodes.count - 1) / 3) {
                 let to = (index + hop + Int(now.rawValue / 2_000 % 5)) % nodes.count
-                if cutOff != to { queue.add(.duty(raw, to: to), at: now.advanced(by: way())) }
+                if cut?.isAlone(to) != true { queue.add(.duty(raw, to: to), at: now.advanced(by: way())) }
             }
         }
         guard let next = trainers[index]?.nextTime else { return }
@@ -348,10 +403,12 @@ public struct World<Ledger: WorldLedger>: Sendable {
     }
 
     private mutating func send(_ message: AuthorityMessage, from: Int, to: Int) {
-        guard cutOff != from, cutOff != to else { return }
+        guard cut?.stops(from: from, to: to) != true else { return }
         let failing = now < faultsEnd
         if failing, chance.below(1_000) < options.faults.lostPerMille { return checks.count("lost") }
-        queue.add(.message(message, from: from, to: to), at: now.advanced(by: way()))
+        var time = now.advanced(by: way())
+        if let slowLink, slowLink == (from, to) { time = time.advanced(by: options.faults.slowLink) }
+        queue.add(.message(message, from: from, to: to), at: time)
         if failing, chance.below(1_000) < options.faults.doubledPerMille {
             checks.count("doubled")
             queue.add(.message(message, from: from, to: to), at: now.advanced(by: way() * 3))

@@ -8,15 +8,23 @@ public struct WorldFaults: Hashable, Sendable {
     /// Of a thousand messages between validators.
     public var lostPerMille: UInt64 = 0
     public var doubledPerMille: UInt64 = 0
-    /// Milliseconds between two crashes of a validator, and how long it is away; 0 for none. Never more than one is away.
+    /// Milliseconds more on the way from one validator to one other, all the time.
+    public var slowLink: UInt64 = 0
+    /// Validators' clocks are up to so much ahead of the world's.
+    public var clockSkew: UInt64 = 0
+    /// Milliseconds between two crashes of a validator, and how long it is away; 0 for none. One is away at a time, but for storms.
     public var crashEvery: UInt64 = 0
     public var crashFor: UInt64 = 0
+    /// Of a hundred thousand writes that must be durable: the validator crashes instead, with all that it was about to do.
+    public var crashInWritePer100000: UInt64 = 0
+    /// Milliseconds between two crashes of all validators at once, who come back one by one.
+    public var stormEvery: UInt64 = 0
     /// Of a thousand crashes: the disk is gone too.
     public var diskLostPerMille: UInt64 = 0
     /// The same for trainers.
     public var trainerCrashEvery: UInt64 = 0
     public var trainerCrashFor: UInt64 = 0
-    /// The same for one validator cut off from the others, its trainers' duties and all.
+    /// The same for validators cut off from the others: one or a half of them, both ways or one.
     public var cutEvery: UInt64 = 0
     public var cutFor: UInt64 = 0
     /// Of a thousand answers of Compute: a blob was not to be had.
@@ -39,6 +47,32 @@ public struct WorldFaults: Hashable, Sendable {
         if chance.chance(1, in: 2) { (faults.cutEvery, faults.cutFor) = (8_000 + chance.below(20_000), 500 + chance.below(6_000)) }
         if chance.chance(1, in: 2) { faults.diskLostPerMille = chance.below(600) }
         if chance.chance(1, in: 3) { faults.unavailablePerMille = chance.below(400) }
+        if chance.chance(1, in: 3) { faults.slowLink = 100 + chance.below(1_500) }
+        if chance.chance(1, in: 3) { faults.clockSkew = chance.below(2_000) }
+        if chance.chance(1, in: 3) { (faults.crashInWritePer100000, faults.crashFor) = (20 + chance.below(300), max(faults.crashFor, 300 + chance.below(4_000))) }
+        if chance.chance(1, in: 6) { (faults.stormEvery, faults.crashFor) = (12_000 + chance.below(20_000), max(faults.crashFor, 300 + chance.below(4_000))) }
+        return faults
+    }
+
+    /// Kinds of faults by name, to play with some of them only.
+    public enum Kind: String, CaseIterable, Sendable {
+        case loss, duplication, reordering, slowlink, skew, crash, write, storm, disk, trainers, partition, blobs, byzantine
+    }
+    /// The same without the kinds that are not named.
+    public func only(_ kinds: Set<Kind>) -> WorldFaults {
+        var faults = self
+        if !kinds.contains(.loss) { faults.lostPerMille = 0 }
+        if !kinds.contains(.duplication) { faults.doubledPerMille = 0 }
+        if !kinds.contains(.reordering) { faults.jitter = 0 }
+        if !kinds.contains(.slowlink) { faults.slowLink = 0 }
+        if !kinds.contains(.skew) { faults.clockSkew = 0 }
+        if !kinds.contains(.crash) { faults.crashEvery = 0 }
+        if !kinds.contains(.write) { faults.crashInWritePer100000 = 0 }
+        if !kinds.contains(.storm) { faults.stormEvery = 0 }
+        if !kinds.contains(.disk) { faults.diskLostPerMille = 0 }
+        if !kinds.contains(.trainers) { faults.trainerCrashEvery = 0 }
+        if !kinds.contains(.partition) { faults.cutEvery = 0 }
+        if !kinds.contains(.blobs) { faults.unavailablePerMille = 0 }
         return faults
     }
 }

@@ -59,8 +59,8 @@ struct BlockManagerTests {
         for name in ["A1", "B1", "C1", "D1", "A2", "B2", "C2", "D2"] { _ = node.receive(name) }
         let refused = node.receive("D2'")
         #expect(refused.ignored && refused.equivocations.count == 1)
-        #expect(refused.equivocations.first?.first.block == drawn.dag[drawn["D2"]]?.block)
-        #expect(refused.equivocations.first?.second.block == drawn.dag[drawn["D2'"]]?.block)
+        #expect(refused.equivocations.first?.first.header == drawn.dag[drawn["D2"]]?.block.header)
+        #expect(refused.equivocations.first?.second.header == drawn.dag[drawn["D2'"]]?.block.header)
         #expect(node.receive("A3").missing == [drawn["D2'"]])
         let wanted = node.receive("D2'")
         #expect(names(wanted.accepted).sorted() == ["A3", "D2"] && wanted.equivocations.count == 1)

@@ -135,6 +135,95 @@ struct StakingTests {
         #expect(script.ledger.balance(of: safe) == before + due + LedgerScript.tokens(100))
     }
 
+    // MARK: Evidence
+
+    /// A block's statement by a validator; the timestamp tells two of a slot apart.
+    private static func statement(_ script: LedgerScript, by seat: Int, round: UInt64 = 7, timestamp: UInt64, epoch: UInt64 = 0, genesis: Digest? = nil) -> Equivocation.Statement {
+        let block = Block(epoch: Epoch(epoch), round: Round(round), author: AuthorityIndex(seat), timestamp: Instant(timestamp), ancestors: [])
+        return Equivocation.Statement(SignedBlock(block, by: script.world.consensusKeys[min(seat, script.world.consensusKeys.count - 1)], genesis: genesis ?? script.genesis.digest))
+    }
+    private static func report(_ script: LedgerScript, _ first: Equivocation.Statement, _ second: Equivocation.Statement) -> Transaction {
+        script.call(script.trainers[0].owner, staking, "reportEquivocation(bytes,bytes)", .bytes(first.canonicalBytes), .bytes(second.canonicalBytes))
+    }
+
+    @Test func `two blocks for one slot cost a validator 5 % and its place for ever, whoever shows them`() throws {
+        var script = try LedgerScript()
+        script.joinAll()
+        let owner = script.validatorOwners[2], stake = try #require(script.ledger.staker(owner)?.stake)
+        let (one, other) = (StakingTests.statement(script, by: 2, timestamp: 1), StakingTests.statement(script, by: 2, timestamp: 2))
+        #expect(script.commit([StakingTests.report(script, one, other)]).signed[0].succeeded)
+        let record = try #require(script.ledger.staker(owner))
+        let kept = try stake.scaled(by: 95, over: 100)
+        #expect(record.isTombstoned && record.stake == kept)
+        let slashed = try #require(script.events("Slashed").first?.values), tombstoned = try #require(script.events("Tombstoned").first?.values)
+        #expect(slashed["rule"] == .uint(1) && slashed["evidence"] != .bytes32(.zero) && tombstoned["staker"] == .address(owner) && tombstoned["round"] == .uint(7))
+        // Once, in whatever order and by whichever pair.
+        for pair in [(one, other), (other, one), (one, StakingTests.statement(script, by: 2, timestamp: 3))] {
+            expectReverted(script.commit([StakingTests.report(script, pair.0, pair.1)]), "AlreadyTombstoned(address)")
+        }
+        // The run goes on without it: nobody waits for it, draws it or pays it.
+        #expect(script.play { $0.isSettled(3) })
+        #expect((2...3 as ClosedRange<UInt64>).allSatisfy { window in script.view(window).scoreDraws.allSatisfy { !($0.scorers + $0.backups).contains(owner) } })
+        #expect(script.events("RewardPending").allSatisfy { $0.values["identity"] != .address(owner) })
+        // It may take what is left out.
+        let rest = ABIValue.uint(record.stake)
+        #expect(script.commit([script.call(script.validators[2].owner, StakingTests.staking, "beginUnstake(uint256)", rest)]).signed[0].succeeded)
+    }
+
+    @Test func `what is no proof of two blocks is refused, with the reason`() throws {
+        var script = try LedgerScript()
+        let good = StakingTests.statement(script, by: 1, timestamp: 1)
+        let wrong: [(Equivocation.Statement, String)] = [
+            (good, "the same block"),
+            (.init(header: good.header, signature: StakingTests.statement(script, by: 2, timestamp: 9).signature), "the same block under another signature"),
+            (StakingTests.statement(script, by: 1, round: 8, timestamp: 2), "another round"),
+            (StakingTests.statement(script, by: 2, timestamp: 2), "another author"),
+            (StakingTests.statement(script, by: 1, timestamp: 2, epoch: 1), "another epoch"),
+            (StakingTests.statement(script, by: 1, timestamp: 2, genesis: .zero), "another network"),
+            (.init(header: StakingTests.statement(script, by: 1, timestamp: 2).header, signature: good.signature), "a signature of something else"),
+        ]
+        for (other, why) in wrong {
+            for pair in [(good, other), (other, good)] {
+                #expect(script.commit([StakingTests.report(script, pair.0, pair.1)]).signed[0].reverted(with: "WrongEvidence(string)"), "\(why)")
+            }
+        }
+        let stranger = StakingTests.statement(script, by: 4, timestamp: 1)
+        expectReverted(script.commit([StakingTests.report(script, stranger, StakingTests.statement(script, by: 4, timestamp: 2))]), "WrongEvidence(string)")
+        for bytes in [[], [1, 2, 3], good.canonicalBytes + [0]] {
+            let call = script.call(script.trainers[0].owner, StakingTests.staking, "reportEquivocation(bytes,bytes)", .bytes(bytes), .bytes(good.canonicalBytes))
+            expectReverted(script.commit([call]), "WrongEvidence(string)")
+        }
+        #expect(script.events("Slashed").isEmpty && script.events("Tombstoned").isEmpty)
+    }
+
+    @Test func `a validator's node shows evidence free of charge, once`() throws {
+        var script = try LedgerScript()
+        let builders = script.validators.map { DutyBuilder(identity: $0.identity, genesis: script.genesis) }
+        let pair = Equivocation(StakingTests.statement(script, by: 3, timestamp: 1), StakingTests.statement(script, by: 3, timestamp: 2))
+        let duty = try #require(builders[0].evidence(pair)), again = try #require(builders[1].evidence(pair))
+        #expect(script.ledger.admission(of: duty.raw) == .duty)
+        #expect(script.commit([duty, again]).signed.map(\.succeeded) == [true], "the second brings nothing about and leaves no trace")
+        #expect(script.ledger.admission(of: again.raw).isRefused && script.ledger.isStale(again.raw))
+    }
+
+    @Test func `from seven validators on, faults in one span of time cost more together`() throws {
+        var script = try LedgerScript(validators: 10)
+        let stake = try #require(script.ledger.staker(script.validatorOwners[0])?.stake)
+        func left(_ seat: Int) -> U256 { script.ledger.staker(script.validatorOwners[seat])?.stake ?? 0 }
+        func tombstone(_ seat: Int, after milliseconds: UInt64 = 100) {
+            script.commit([StakingTests.report(script, StakingTests.statement(script, by: seat, timestamp: 1), StakingTests.statement(script, by: seat, timestamp: 2))], after: milliseconds)
+        }
+        tombstone(0)
+        #expect(try stake.subtracting(left(0)) == stake.scaled(by: 5, over: 100))
+        tombstone(1)
+        // Ten have 9.95 of their ten stakes left, and one was tombstoned before: 5 % · (1 + 19 · 3 · 1 ÷ 9.95).
+        let base = try stake.scaled(by: 5, over: 100), total = try stake.multiplied(by: 10).subtracting(base)
+        #expect(try stake.subtracting(left(1)) == base.adding(base.multiplied(by: 19).scaled(by: stake.multiplied(by: 3), over: total)))
+        // After the unbonding time the old ones count no more.
+        tombstone(2, after: script.genesis.run.unbondingMilliseconds + 1)
+        #expect(try stake.subtracting(left(2)) == base)
+    }
+
     @Test func `four missed windows of eight jail a trainer, who comes back when its term is over`() throws {
         var script = try LedgerScript(windows: 40)
         script.joinAll()

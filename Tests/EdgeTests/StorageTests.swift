@@ -35,10 +35,10 @@ struct StorageTests {
         let all = try commits(20)
         do {
             let store = try NodeStore(file, genesis: genesis)
-            #expect(try store.recover(genesis, gcDepth: 5).commits.isEmpty)
+            #expect(try store.recover(genesis, gcDepth: 5, reputationPeriod: 5).commits.isEmpty)
             for (ordered, vote, executed, blocks) in all { try store.flush(ordered, vote: vote, executed: executed, blocks: blocks) }
         }
-        let recovered = try NodeStore(file, genesis: genesis).recover(genesis, gcDepth: 5)
+        let recovered = try NodeStore(file, genesis: genesis).recover(genesis, gcDepth: 5, reputationPeriod: 5)
         #expect(recovered.ledger.head == all[19].2.header)
         #expect(recovered.vote == all[19].1)
         #expect(recovered.commits.last == all[19].0.commit)
@@ -54,7 +54,7 @@ struct StorageTests {
         }
         let error = #expect(throws: StorageError.self) { try NodeStore(file, genesis: other) }
         #expect(error?.description.contains(genesis.digest.description) == true && error?.description.contains(other.digest.description) == true)
-        #expect(try NodeStore(file, genesis: genesis).recover(genesis, gcDepth: 5).ledger.head == all[2].2.header)
+        #expect(try NodeStore(file, genesis: genesis).recover(genesis, gcDepth: 5, reputationPeriod: 5).ledger.head == all[2].2.header)
     }
 
     @Test func `a full disk stops the flush whole: what was there stays, and more room lets it go on`() throws {
@@ -73,9 +73,9 @@ struct StorageTests {
         }
         #expect(written > 5 && written < 60)
         let store = try NodeStore(file, genesis: genesis)
-        #expect(try store.recover(genesis, gcDepth: 5).ledger.head == all[written - 1].2.header)
+        #expect(try store.recover(genesis, gcDepth: 5, reputationPeriod: 5).ledger.head == all[written - 1].2.header)
         for (ordered, vote, executed, blocks) in all[written...] { try store.flush(ordered, vote: vote, executed: executed, blocks: blocks) }
-        #expect(try store.recover(genesis, gcDepth: 5).ledger.head == all[59].2.header)
+        #expect(try store.recover(genesis, gcDepth: 5, reputationPeriod: 5).ledger.head == all[59].2.header)
     }
 
     @Test func `a file that is no database, and one that was cut, are named as damaged`() throws {

@@ -65,8 +65,12 @@ struct Room {
     var delay: UInt64 = 20
     var events: [AuthorityEvent] = []
     var trustsFewer = false
+    var parameters = Machine.Parameters()
+    /// Of every block that authority 0 has seen committed: its round, whether it led, and the time from its creation.
+    var latencies: [(round: Round, leads: Bool, milliseconds: UInt64)] = []
 
-    init(count: Int) throws {
+    init(count: Int, delay: UInt64 = 20, parameters: Machine.Parameters = .init()) throws {
+        (self.delay, self.parameters) = (delay, parameters)
         keys = (0..<count).map { KeyPair(seed: "authority \($0)") }
         let members = keys.map { Committee.Member(owner: $0.address, consensusKey: $0.publicKey, networkKey: .zero, stake: Stake(1)) }
         verifier = BlockVerifier(committee: try Committee(epoch: Epoch(0), members: members), genesis: Digest.sha256([1]))
@@ -77,7 +81,7 @@ struct Room {
 
     mutating func start(_ index: Int) {
         let disk = disks[index]
-        var parameters = Machine.Parameters()
+        var parameters = parameters
         parameters.trustsFewer = trustsFewer
         machines[index] = Machine(
             index: AuthorityIndex(index), verifier: verifier, key: keys[index], start: Instant(0), schedule: .shuffled(seed: verifier.genesis), parameters: parameters,
@@ -119,8 +123,13 @@ struct Room {
             switch effect {
             case .keep(let blocks): disks[index].blocks += blocks
             case .reserve(let round): disks[index].reserved = round
+            case .evidence: break
             case .persist(let block): disks[index].blocks.append(block)
             case .executed(let commit, let vote, _):
+                for reference in index == 0 ? commit.commit.blocks : [] {
+                    guard let block = disks[0].blocks.last(where: { $0.block.slot == reference.slot })?.block ?? machines[0]?.dag[reference]?.block else { continue }
+                    latencies.append((block.round, reference == commit.commit.leader, now - block.timestamp.rawValue))
+                }
                 disks[index].commits.append(commit)
                 disks[index].vote = vote
                 disks[index].executor = machines[index]!.executor

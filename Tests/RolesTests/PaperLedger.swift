@@ -95,6 +95,7 @@ struct PaperLedger: Sendable {
             guard views[w][.serve].isOpen, let at = views[w].replays.firstIndex(where: { $0.draw.trainer == who }) else { return "not open" }
             views[w].replays[at].stateRoot = digest(2)
             views[w].replays[at].residualRoot = digest(3)
+        case .evidence: return "no stakes here"
         case .void:
             guard let mine, views[w].beacon == nil else { return "too late" }
             views[w].contributions[mine].state = .voided

@@ -27,7 +27,7 @@ struct SwarmTests {
         #expect(Set(played.map(\.trace)).count == 64)
         // A fault that never strikes is no fault survived, and a case that never turns up lacks a test.
         let kinds = AuthorityEvent.kinds.map { "authority: \($0)" } + Scorer.Event.kinds.map { "scorer: \($0)" } + Trainer.Event.kinds.map { "trainer: \($0)" }
-            + ["lost", "doubled", "validator crashed", "validator's disk lost", "trainer crashed", "trainer's disk lost", "cut off"] + ByzantineHabit.allCases.map { "byzantine: \($0.deed)" }
+            + ["lost", "doubled", "validator crashed", "validator's disk lost", "trainer crashed", "trainer's disk lost", "cut off", "split in two", "cut one way", "all validators crashed", "crashed in mid-write"] + ByzantineHabit.allCases.map { "byzantine: \($0.deed)" } + ["Staking.Tombstoned"]
         // Halting has a test of its own: no honest authority does it.
         let elsewhere: Set = ["authority: diverged"]
         for kind in kinds where !elsewhere.contains(kind) { #expect(seen[kind, default: 0] > 0, "\(kind) never turned up") }

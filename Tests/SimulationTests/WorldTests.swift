@@ -39,6 +39,17 @@ struct WorldTests {
         #expect(world.ledgers[0].slashedIdentities == [world.world.validators[2].owner.address])
     }
 
+    @Test func `one that makes two blocks for a slot is shown to the ledger by whoever sees both, and the run goes on`() {
+        var options = World<Ledger>.Options()
+        options.faults = .none
+        options.byzantine = [1: .equivocator]
+        var world = World(WorldGenesis(trainers: 3, windows: 4), seed: 5, options: options)
+        world.run(limitMilliseconds: 900_000)
+        #expect(world.checks.violations.isEmpty)
+        let owner = world.world.validators[1].owner.address
+        for ledger in world.ledgers { #expect(ledger.slashedIdentities == [owner] && ledger.staker(owner)?.isTombstoned == true) }
+    }
+
     @Test func `who never reveals or is always late earns nothing and holds nobody up`() {
         let world = play(4, faults: .none, habits: [0: .noReveal, 3: .late])
         #expect(world.checks.violations.isEmpty)

@@ -94,8 +94,9 @@ public struct DrawnDAG: Sendable {
     /// A random DAG in which each block stands on at least a quorum of the round before, its author's own block first.
     /// - Parameters:
     ///   - missing: of a hundred blocks, how many are never made.
+    ///   - dead: seats that make no block from a round on; fewer than a third.
     ///   - leaderLinked: of a hundred blocks, how many refer to the leader before whatever the die says.
-    public static func random(authorities: Int, rounds: UInt64, seed: UInt64, missing: UInt64 = 10, leaderLinked: UInt64 = 50, schedule: LeaderSchedule = .roundRobin) -> DrawnDAG {
+    public static func random(authorities: Int, rounds: UInt64, seed: UInt64, missing: UInt64 = 10, dead: [AuthorityIndex: UInt64] = [:], leaderLinked: UInt64 = 50, schedule: LeaderSchedule = .roundRobin) -> DrawnDAG {
         var chance = SeededGenerator(seed: seed, stream: 0xDA6)
         var drawn = DrawnDAG(authorities: authorities)
         let quorum = Int(drawn.committee.quorum.rawValue)
@@ -103,7 +104,8 @@ public struct DrawnDAG: Sendable {
             let before = drawn.everyone(below: round)
             let leader = schedule.leader(of: Round(round - 1), in: drawn.committee)
             var absent = drawn.committee.indices.filter { _ in chance.below(100) < missing }
-            absent = Array(absent.prefix(authorities - quorum))
+            let gone = dead.filter { $0.value <= round }.keys.sorted()
+            absent = Array((gone + absent.filter { !gone.contains($0) }).prefix(authorities - quorum))
             for seat in drawn.committee.indices where !absent.contains(seat) {
                 var parents = chance.sample(before, count: min(before.count, quorum + Int(chance.below(UInt64(authorities - quorum + 1)))))
                 if chance.below(100) < leaderLinked, let wanted = before.first(where: { $0.author == leader }), !parents.contains(wanted) { parents[parents.count - 1] = wanted }

@@ -91,14 +91,46 @@ public struct Block: Hashable, Sendable, CanonicalCodable {
 
     public var slot: Slot { Slot(round, author) }
 
-    /// What is signed, and what references name. The genesis digest is part of it, so one key on two networks is no equivocation.
-    public func digest(genesis: Digest) -> Digest {
-        Digest.tagged("assay/block/1") {
-            $0.append(genesis)
-            $0.append(Limits.protocolVersion)
-            $0.append(self)
+    /// What is signed: a block without its content, of which it has the digest. So two of them prove an equivocation in few bytes.
+    public struct Header: Hashable, Sendable, CanonicalCodable {
+        public let epoch: Epoch
+        public let round: Round
+        public let author: AuthorityIndex
+        public let timestamp: Instant
+        /// Of ancestors, transactions and commit votes.
+        public let content: Digest
+
+        public init(epoch: Epoch, round: Round, author: AuthorityIndex, timestamp: Instant, content: Digest) {
+            (self.epoch, self.round, self.author, self.timestamp, self.content) = (epoch, round, author, timestamp, content)
+        }
+        /// What references name. The genesis digest is part of it, so one key on two networks is no equivocation.
+        public func digest(genesis: Digest) -> Digest {
+            Digest.tagged("assay/block/1") {
+                $0.append(genesis)
+                $0.append(Limits.protocolVersion)
+                $0.append(self)
+            }
+        }
+        public func encode(into encoder: inout CanonicalEncoder) {
+            encoder.append(epoch)
+            encoder.append(round)
+            encoder.append(author)
+            encoder.append(timestamp)
+            encoder.append(content)
+        }
+        public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+            epoch = try decoder.value()
+            round = try decoder.value()
+            author = try decoder.value()
+            timestamp = try decoder.value()
+            content = try decoder.value()
         }
     }
+
+    public var header: Header {
+        Header(epoch: epoch, round: round, author: author, timestamp: timestamp, content: Digest.tagged("assay/block-content/1") { encodeContent(into: &$0) })
+    }
+    public func digest(genesis: Digest) -> Digest { header.digest(genesis: genesis) }
 
     /// Round 0: one empty block per authority, known to all, never committed.
     public static func genesisBlocks(of committee: Committee, genesis: Digest) -> [BlockReference] {
@@ -113,6 +145,9 @@ public struct Block: Hashable, Sendable, CanonicalCodable {
         encoder.append(round)
         encoder.append(author)
         encoder.append(timestamp)
+        encodeContent(into: &encoder)
+    }
+    private func encodeContent(into encoder: inout CanonicalEncoder) {
         encoder.append(ancestors)
         encoder.append(UInt32(transactions.count))
         for transaction in transactions { encoder.append(counted: transaction) }

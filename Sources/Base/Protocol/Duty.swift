@@ -4,11 +4,11 @@ import AssayPrimitives
 /// Something that an identity owes a window: one transaction by its node key, free of charge, accepted once and only while its phase is open.
 public struct Duty: Hashable, Comparable, Sendable {
     public enum Kind: UInt8, Hashable, Comparable, Sendable, CaseIterable {
-        case commit = 1, reveal, attest, serve, scoreCommit, scoreReveal, parameters, replayCommit, replayReveal, voteCommit, voteReveal, void
+        case commit = 1, reveal, attest, serve, scoreCommit, scoreReveal, parameters, replayCommit, replayReveal, voteCommit, voteReveal, void, evidence
         public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     }
 
-    /// For `parameters` the window whose θ is attested; for `serve` and the replay reports the window whose beacon drew them.
+    /// For `parameters` the window whose θ is attested; for `evidence`, which no window asks for, epoch · 2^16 + seat of the accused; for `serve` and the replay reports the window whose beacon drew them.
     public let window: Window
     public let kind: Kind
     /// 0, but for a score report as a backup (1) and for votes (the number of the contest in its window). Below 16.
@@ -37,6 +37,9 @@ public struct Duty: Hashable, Comparable, Sendable {
 
 /// The functions of the contracts that are duties.
 public enum DutyFunction {
+    // Staking
+    /// Two canonical `Equivocation.Statement`s.
+    public static let reportEquivocation = ABIFunction("reportEquivocation(bytes,bytes)")
     // Windows
     public static let commit = ABIFunction("commit(bytes32,uint64,bytes32)")
     /// The bytes are the reveal's canonical ones.
@@ -71,6 +74,7 @@ public enum DutyFunction {
         case .parameters: (ContractAddress.checkpoints, attestParameters)
         case .voteCommit: (ContractAddress.disputes, voteCommit)
         case .voteReveal: (ContractAddress.disputes, voteReveal)
+        case .evidence: (ContractAddress.staking, reportEquivocation)
         }
     }
 }

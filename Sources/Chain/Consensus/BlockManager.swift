@@ -1,12 +1,6 @@
 import AssayPrimitives
 import AssayProtocol
 
-/// Two blocks of one authority for one round: evidence against it.
-public struct Equivocation: Hashable, Sendable {
-    public let first: SignedBlock
-    public let second: SignedBlock
-}
-
 /// Holds blocks back until their ancestors are there, and says which are missing. Its memory is bounded whatever peers send.
 public struct BlockManager: Sendable {
     public struct Outcome: Sendable {
@@ -58,7 +52,7 @@ public struct BlockManager: Sendable {
         }
         let wanted = kept || waiting[block.reference] != nil
         if let sibling = dag.references(in: block.reference.slot).first, let known = dag[sibling] {
-            outcome.equivocations.append(Equivocation(first: known.signed, second: block.signed))
+            outcome.equivocations.append(Equivocation(.init(known.signed), .init(block.signed)))
             // Unasked, one block a slot is enough; more come in only where somebody's history needs them.
             guard wanted else {
                 outcome.ignored = true

@@ -27,6 +27,8 @@ public struct Committer: Sendable {
     public let leadersPerRound: Int
     /// A leader in every round; otherwise in every L-th.
     public let pipelined: Bool
+    /// Changes with what was committed: see `LeaderReputation`.
+    public var swaps = LeaderSwaps()
 
     public init(committee: Committee, schedule: LeaderSchedule, waveLength: UInt64 = 3, leadersPerRound: Int = 1, pipelined: Bool = true) {
         precondition(waveLength >= 3, "a wave proposes, votes and decides: at least 3 rounds, not \(waveLength)")
@@ -36,7 +38,8 @@ public struct Committer: Sendable {
 
     public func leaders(of round: Round) -> [Slot] {
         guard round > Round(0), pipelined || round.rawValue.isMultiple(of: waveLength) else { return [] }
-        return (0..<leadersPerRound).map { Slot(round, schedule.leader(of: round, offset: $0, in: committee)) }
+        let scheduled = (0..<leadersPerRound).map { schedule.leader(of: round, offset: $0, in: committee) }
+        return swaps.leaders(scheduled, of: round, seed: schedule.seed).map { Slot(round, $0) }
     }
 
     /// The longest run of decided slots that follows the last decided one, in slot order. Idempotent; the caller keeps the last.

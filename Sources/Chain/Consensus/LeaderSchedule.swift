@@ -9,6 +9,8 @@ public enum LeaderSchedule: Sendable {
     /// A shuffle weighted by stake, seeded by the round: no seat can count on leading next, and none leads many rounds running.
     case shuffled(seed: Digest)
 
+    var seed: Digest { if case .shuffled(let seed) = self { seed } else { .zero } }
+
     /// - Parameter offset: 0 for the first leader of a round with several.
     public func leader(of round: Round, offset: Int = 0, in committee: Committee) -> AuthorityIndex {
         switch self {

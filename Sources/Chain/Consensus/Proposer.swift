@@ -27,7 +27,7 @@ public struct Proposer: Sendable {
     public enum Reason: Hashable, Sendable, CaseIterable { case leadersSeen, timeout, quorumAhead }
 
     public let author: AuthorityIndex
-    public let committer: Committer
+    public var committer: Committer
     public let parameters: Parameters
     public private(set) var lastProposed: BlockReference
     private var lastProposedAt: Instant

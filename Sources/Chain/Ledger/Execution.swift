@@ -177,6 +177,8 @@ extension Ledger {
             let kind: ReportKind = duty.kind == .scoreCommit || duty.kind == .scoreReveal ? .score : .replay
             guard let window = word(1), let found = word(2) else { return true }
             return window == U256(duty.window.rawValue).bigEndianBytes && found == U256(UInt64(kind.rawValue)).bigEndianBytes && duty.index <= (kind == .score ? 1 : 0)
+        // A second report of one validator is refused by what the first has brought about.
+        case .evidence: return true
         case .commit, .reveal, .attest, .serve, .parameters, .void:
             return duty.index == 0 && word(1).map { $0 == U256(duty.window.rawValue).bigEndianBytes } ?? true
         }

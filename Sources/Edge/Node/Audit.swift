@@ -162,7 +162,7 @@ public enum Audit {
                     let genesis = try GenesisFile.read(genesisFile!).genesis()
                     let opened = try NodeStore(first.url.appending(path: "store.sqlite"), genesis: genesis)
                     store = opened
-                    ledger = try opened.recover(genesis, gcDepth: 60).ledger
+                    ledger = try opened.recover(genesis, gcDepth: 60, reputationPeriod: 1).ledger
                 }
             }
         }

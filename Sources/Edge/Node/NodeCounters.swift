@@ -39,7 +39,7 @@ struct NodeCounters: Sendable {
         case .refused: refused += 1
         case .equivocated: equivocations += 1
         case .diverged: isHalted = true
-        case .resubmitted, .jumped, .recollected: break
+        case .resubmitted, .jumped, .leadersChanged, .recollected: break
         }
     }
     mutating func computed(_ name: JobName, _ took: Duration) {

@@ -53,7 +53,7 @@ public actor ValidatorNode {
         lastRoundFile = home.lastRoundFile
         var parameters = Authority<Ledger>.Parameters()
         parameters.trustsFewer = file.trustsFewer ?? false
-        var recovered = try store.recover(genesis, gcDepth: parameters.gcDepth)
+        var recovered = try store.recover(genesis, gcDepth: parameters.gcDepth, reputationPeriod: parameters.reputationPeriod)
         if let own = try store.lastBlock(of: index), !recovered.blocks.contains(own) { recovered.blocks.append(own) }
         let verifier = BlockVerifier(committee: committee, genesis: genesis.digest)
         authority = Authority(
@@ -161,7 +161,7 @@ public actor ValidatorNode {
     }
 
     private func perform(_ effects: [Authority<Ledger>.Effect]) {
-        var hasExecuted = false
+        var hasExecuted = false, shown: [Equivocation] = []
         do {
             for effect in effects {
                 switch effect {
@@ -186,12 +186,17 @@ public actor ValidatorNode {
                     try writeKept()
                     receive(.loaded(try store.blocks(from: from, to: to), for: peer))
                 case .wake(let time): wake(at: time)
+                case .evidence(let equivocation): shown.append(equivocation)
                 case .note(let event): note(event)
                 }
             }
         } catch {
             log.critical("stopping: \(error)")
             return stop(error)
+        }
+        for equivocation in shown {
+            guard let duty = scorer.builder.evidence(equivocation) else { continue }
+            if case .refused(let reason) = submit(duty.raw) { log.debug("evidence against validator \(equivocation.author) was refused: \(reason)") }
         }
         if hasExecuted { judge(.executed(LedgerHead(authority.executor))) }
     }
@@ -220,11 +225,12 @@ public actor ValidatorNode {
         switch event {
         case .diverged(let ours, let quorum):
             log.critical("HALTED: commit \(ours.index) gave state \(ours.stateRoot) here and \(quorum.stateRoot) at a quorum")
-        case .equivocated(let author, let round): log.warning("validator \(author) made two blocks for round \(round)")
+        case .equivocated(let author, let round): log.warning("validator \(author) made two blocks for round \(round); the ledger is shown both")
         case .refused(let peer, let error): log.debug("refused from \(peer): \(error.map { "\($0)" } ?? "a request that makes no sense")")
         case .resubmitted(let count): log.info("\(count) transactions are proposed again")
         case .recollected(let round): log.warning("the disk was lost; the others hold blocks of this validator up to round \(round), it goes on above")
         case .jumped(let round): log.info("caught up: proposing again from round \(round)")
+        case .leadersChanged(let absent): log.info(absent.isEmpty ? "all validators lead in turn" : "led for by others until the next period: validators \(absent.map { "\($0.index)" }.joined(separator: ", "))")
         case .proposed, .committed, .leaderSkipped: break
         }
     }

@@ -1,3 +1,4 @@
+import AssayConsensus
 import AssayCrypto
 import AssayLedger
 import AssayPrimitives
@@ -119,7 +120,7 @@ public final class NodeStore: Sendable {
 
     /// - Parameter gcDepth: rounds below the last leader that ordering still needs.
     /// - Throws: `StorageError.damaged` if the state is not the one that the last header stands for.
-    public func recover(_ genesis: Genesis, gcDepth: UInt64) throws -> Recovered {
+    public func recover(_ genesis: Genesis, gcDepth: UInt64, reputationPeriod: UInt64) throws -> Recovered {
         try read { database in
             guard let last = try Row.fetchOne(database, sql: "SELECT bytes FROM header ORDER BY number DESC LIMIT 1") else {
                 return Recovered(ledger: try Ledger(genesis: genesis), blocks: try NodeStore.blocks(database, "1", []), commits: [], vote: nil)
@@ -134,7 +135,8 @@ public final class NodeStore: Sendable {
                 let commit = try Commit(canonicalBytes: [UInt8](row["bytes"] as Data))
                 if vote == nil { vote = try CommitVote(canonicalBytes: [UInt8](row["vote"] as Data)) }
                 commits.append(commit)
-                if let newest = commits.first, commit.leader.round.advanced(by: 2 * gcDepth) < newest.leader.round { break }
+                if let newest = commits.first, commit.leader.round.advanced(by: 2 * gcDepth) < newest.leader.round,
+                   commit.index <= LeaderReputation.firstNeeded(period: reputationPeriod, last: newest.index) { break }
             }
             let floor = commits.first.map { $0.leader.round.lowered(by: gcDepth) } ?? Round(0)
             // Own blocks may lie further back, if this node was away.

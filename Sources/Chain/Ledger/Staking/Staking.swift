@@ -9,6 +9,7 @@ enum Staking {
     static func identityKey(_ nodeKey: Address) -> StateKey<IdentityRecord> { StateKey("identity", nodeKey.bytes) }
     static let validators = StateKey<AddressList>("validators")
     static let trainers = StateKey<AddressList>("trainers")
+    static let tombstones = StateKey<TombstoneList>("tombstones")
 
     static let trainerRegistered = EventSignature("TrainerRegistered(address indexed owner, address indexed nodeKey, string name, uint256 stake)")
     static let nodeKeyChanged = EventSignature("NodeKeyChanged(address indexed owner, address indexed nodeKey)")
@@ -18,6 +19,7 @@ enum Staking {
     static let withdrawn = EventSignature("Withdrawn(address indexed staker, uint256 amount)")
     static let jailed = EventSignature("Jailed(address indexed staker, uint16 indexed rule, uint64 indexed window, uint64 until)")
     static let unjailed = EventSignature("Unjailed(address indexed staker, uint64 indexed window)")
+    static let tombstoned = EventSignature("Tombstoned(address indexed staker, uint16 indexed rule, uint64 epoch, uint64 round)")
     static let slashed = EventSignature("Slashed(address indexed staker, uint16 indexed rule, uint64 indexed window, bytes32 run, uint256 amount, bytes32 evidence)")
 
     static let contract = NativeContract(
@@ -31,6 +33,7 @@ enum Staking {
             NativeFunction("addStake()", payable: true, gas: 20_000, addStake),
             NativeFunction("beginUnstake(uint256 amount)", gas: 30_000, beginUnstake),
             NativeFunction("withdraw()", gas: 30_000, withdraw),
+            NativeFunction("reportEquivocation(bytes first,bytes second)", gas: 100_000, reportEquivocation),
             NativeFunction("validator(address owner)(address nodeKey,uint256 stake,bytes32 beaconTip,string endpoint)", view: true) { environment, arguments in
                 guard let record = environment.state[validatorKey(arguments[0].asAddress)] else { throw Revert("NotRegistered(address)", arguments[0]) }
                 return [.address(record.nodeKey), .uint(record.stake), .bytes32(record.beaconTip), .string(record.endpoint)]
@@ -53,11 +56,11 @@ enum Staking {
             },
             NativeFunction("epoch()(uint64 epoch)", view: true) { _, _ in [.uint(0)] },
         ],
-        events: [trainerRegistered, nodeKeyChanged, withdrawAddressChanged, stakeAdded, unstakeBegun, withdrawn, jailed, unjailed, slashed],
+        events: [trainerRegistered, nodeKeyChanged, withdrawAddressChanged, stakeAdded, unstakeBegun, withdrawn, jailed, unjailed, tombstoned, slashed],
         errors: [
             "AlreadyRegistered(address owner)", "NotRegistered(address owner)", "NodeKeyTaken(address nodeKey)", "NodeKeyIsOwner(address nodeKey)", "WrongProof(address signer, address nodeKey)",
             "StakeTooLow(uint256 sent, uint256 minimum)", "NameTooLong(uint256 bytes, uint256 limit)", "EndpointTooLong(uint256 bytes, uint256 limit)", "AmountTooLarge(uint256 amount, uint256 stake)", "NothingToWithdraw(uint64 next)",
-            "TooManyUnbonding(uint256 limit)", "RegistryFull(uint256 limit)", "StakeInUse(uint256 rest, uint256 minimum)", "WrongPayee(address to)", "NotJailed(address staker)", "StillJailed(uint64 until)", "UnknownFunction(bytes4 selector)", "NotPayable(uint256 value)", "WrongArguments(string reason)", "Arithmetic(string reason)",
+            "TooManyUnbonding(uint256 limit)", "RegistryFull(uint256 limit)", "StakeInUse(uint256 rest, uint256 minimum)", "WrongPayee(address to)", "NotJailed(address staker)", "StillJailed(uint64 until)", "WrongEvidence(string reason)", "AlreadyTombstoned(address staker)", "UnknownFunction(bytes4 selector)", "NotPayable(uint256 value)", "WrongArguments(string reason)", "Arithmetic(string reason)",
         ])
 
     static func page(_ list: AddressList?, _ arguments: [ABIValue]) -> [ABIValue] {
@@ -182,6 +185,52 @@ enum Staking {
         environment.emit(withdrawn, from: contract.address, .address(record.owner), .uint(amount))
         return []
     }
+
+    // MARK: Evidence
+
+    /// From so many validators on, several at fault in one span of time pay more: they may have been one.
+    private static let correlationValidators = 7
+
+    /// Rule 1: two blocks by one validator for one slot cost 5 % of its stake and its place for ever. Anyone may show them.
+    @Sendable private static func reportEquivocation(_ environment: inout Environment, _ arguments: [ABIValue]) throws -> [ABIValue] {
+        func statement(_ argument: ABIValue) throws -> Equivocation.Statement {
+            do { return try Equivocation.Statement(canonicalBytes: argument.asBytes) } catch { throw Revert("WrongEvidence(string)", .string("not a signed header: \(error)")) }
+        }
+        let equivocation = Equivocation(try statement(arguments[0]), try statement(arguments[1]))
+        guard let committee = try? environment.genesis.committee() else { throw Revert("WrongEvidence(string)", .string("no committee")) }
+        do { try equivocation.check(committee, genesis: environment.domain) } catch { throw Revert("WrongEvidence(string)", .string(error.description)) }
+        let owner = committee.members[equivocation.author.index].owner
+        guard var record = environment.state[validatorKey(owner)] else { throw Revert("NotRegistered(address)", .address(owner)) }
+        guard !record.isTombstoned else { throw Revert("AlreadyTombstoned(address)", .address(owner)) }
+
+        let amount = try penalty(for: owner, environment)
+        var list = environment.state[tombstones] ?? TombstoneList()
+        list.entries.append(.init(staker: owner, time: environment.block.time, stake: environment.slashable(owner)))
+        environment.state[tombstones] = list
+        record.isTombstoned = true
+        environment.setStaker(record)
+        let evidence = Digest.tagged("assay/evidence/1") {
+            $0.append(environment.domain)
+            for statement in [equivocation.first, equivocation.second].sorted(by: { $0.header.content < $1.header.content }) { $0.append(statement.header) }
+        }
+        let window = Window((environment.state[Runs.key]?.openings ?? 0).subtractingReportingOverflow(1).partialValue)
+        environment.slash(owner, amount, rule: Rule.equivocation, window: window.rawValue == .max ? Window(0) : window, evidence: evidence)
+        environment.emit(tombstoned, from: contract.address, .address(owner), .uint(UInt64(Rule.equivocation)), .uint(equivocation.epoch.rawValue), .uint(equivocation.round.rawValue))
+        return []
+    }
+
+    /// 5 %; from seven validators on times 1 + 19 · min(1, 3 · the share of all stake that was tombstoned within an unbonding time before).
+    private static func penalty(for owner: Address, _ environment: Environment) throws -> U256 {
+        let base = try environment.slashable(owner).scaled(by: 5, over: 100)
+        let all = environment.state[validators]?.addresses ?? []
+        guard all.count >= correlationValidators else { return base }
+        let total = try all.reduce(U256.zero) { try $0.adding(environment.state[validatorKey($1)]?.stake ?? 0) }
+        let before = try (environment.state[tombstones] ?? TombstoneList()).entries
+            .filter { $0.time.advanced(by: environment.rules.unbondingMilliseconds) >= environment.block.time }
+            .reduce(U256.zero) { try $0.adding($1.stake) }
+        guard !total.isZero else { return base }
+        return try base.adding(base.multiplied(by: 19).scaled(by: min(before.multiplied(by: 3), total), over: total))
+    }
 }
 
 extension Environment {
@@ -199,6 +248,7 @@ extension Environment {
     /// What a staker at work may not go below by its own will; nil for one that is not at work.
     func minimumStake(of record: StakerRecord) -> U256? {
         switch record.role {
+        case .validator where record.isTombstoned: nil
         case .validator: validators.contains { $0.owner == record.owner } ? rules.validatorMinimumStake : nil
         case .trainer: isMember(record.owner) && state[Runs.key]?.isOver == false ? rules.trainerMinimumStake : nil
         }

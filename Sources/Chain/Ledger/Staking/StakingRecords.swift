@@ -32,6 +32,8 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
     public var beaconTip: Digest
     /// Where stake and rewards are paid to; nil for the owner's own account.
     public var withdrawAddress: Address?
+    /// It made two blocks for one slot: its word counts nothing any more, and it never works again.
+    public var isTombstoned = false
 
     static let unbondingEntries = 7
 
@@ -49,6 +51,7 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
         encoder.append(unbonding)
         encoder.append(beaconTip)
         encoder.append(optional: withdrawAddress)
+        encoder.append(isTombstoned)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         let code = try decoder.uint8()
@@ -62,6 +65,7 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
         unbonding = try decoder.array(limit: StakerRecord.unbondingEntries)
         beaconTip = try decoder.value()
         withdrawAddress = try decoder.optional()
+        isTombstoned = try decoder.bool()
     }
 }
 
@@ -71,6 +75,30 @@ struct IdentityRecord: Hashable, Sendable, CanonicalCodable {
     init(owner: Address) { self.owner = owner }
     func encode(into encoder: inout CanonicalEncoder) { encoder.append(owner) }
     init(from decoder: inout CanonicalDecoder) throws(DecodingError) { owner = try decoder.value() }
+}
+
+/// Who was tombstoned, when, and with how much at stake: what makes the next fault in the same span of time dearer.
+struct TombstoneList: Hashable, Sendable, CanonicalCodable {
+    struct Entry: Hashable, Sendable, CanonicalCodable {
+        var staker: Address
+        var time: Instant
+        var stake: U256
+        init(staker: Address, time: Instant, stake: U256) { (self.staker, self.time, self.stake) = (staker, time, stake) }
+        func encode(into encoder: inout CanonicalEncoder) {
+            encoder.append(staker)
+            encoder.append(time)
+            encoder.append(stake)
+        }
+        init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+            staker = try decoder.value()
+            time = try decoder.value()
+            stake = try decoder.u256()
+        }
+    }
+    var entries: [Entry] = []
+    init() {}
+    func encode(into encoder: inout CanonicalEncoder) { encoder.append(entries) }
+    init(from decoder: inout CanonicalDecoder) throws(DecodingError) { entries = try decoder.array(limit: AddressList.limit) }
 }
 
 /// Addresses in the order in which they came.
