@@ -83,6 +83,7 @@ struct SimulateCommand: ParsableCommand {
                 print("seed \(played.seed): \(checks.commits) commits, \(checks.rounds) rounds, \(checks.violations.isEmpty ? "all held" : "VIOLATED")")
                 for violation in checks.violations { print("  \(violation.checker): \(violation.message)\n  bring it back: swift run assay simulate --seed \(played.seed)\(option)") }
             }
+            defer { fflush(nil) }
             if !shows, played.count.isMultiple(of: 100) { print("\(played.count) of \(chosen.count) seeds, \(start.duration(to: .now).formatted(.time(pattern: .hourMinuteSecond)))") }
         }
         let took = start.duration(to: .now)
