@@ -53,9 +53,9 @@ public struct Authority<E: Executor>: Sendable {
 
     public enum Effect: Sendable {
         /// Others' blocks: to be written with whatever is persisted next.
-        case keep([SignedBlock])
+        case keep([VerifiedBlock])
         /// Own block: durable before the next effect.
-        case persist(SignedBlock)
+        case persist(VerifiedBlock)
         /// State after a commit: durable, whole, before the next effect.
         case executed(OrderedCommit, CommitVote, E.Executed)
         case send(AuthorityMessage, to: AuthorityIndex)
@@ -202,7 +202,7 @@ public struct Authority<E: Executor>: Sendable {
 
     private mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
         guard !accepted.isEmpty else { return }
-        effects.append(.keep(accepted.map(\.signed)))
+        effects.append(.keep(accepted))
         for block in accepted {
             if !block.block.transactions.isEmpty { unordered.insert(block.reference) }
             for vote in block.block.commitVotes {
@@ -228,6 +228,7 @@ public struct Authority<E: Executor>: Sendable {
             guard !statuses.isEmpty else { return }
             for status in statuses {
                 lastDecided = status.slot
+                if !proposer.committer.decideDirectly(status.slot, dag).isDecided { effects.append(.note(.decidedIndirectly(status.slot))) }
                 guard case .commit(let leader) = status else {
                     effects.append(.note(.leaderSkipped(status.slot.author, status.slot.round)))
                     continue
@@ -304,7 +305,7 @@ public struct Authority<E: Executor>: Sendable {
         pool.propose(digests, in: verified.reference)
         proposer.proposed(verified, now: now)
         ownLast = signed
-        effects.append(.persist(signed))
+        effects.append(.persist(verified))
         effects.append(.broadcast(.block(signed)))
         effects.append(.note(.proposed(block.round, reason)))
     }
@@ -327,6 +328,8 @@ public enum AuthorityEvent: Hashable, Sendable {
     case proposed(Round, Proposer.Reason)
     case committed(BlockReference, CommitIndex)
     case leaderSkipped(AuthorityIndex, Round)
+    /// Committed or skipped by a later leader, since the votes for it alone did not settle it.
+    case decidedIndirectly(Slot)
     /// A block, or a request that makes no sense.
     case refused(AuthorityIndex, BlockError?)
     case equivocated(AuthorityIndex, Round)
@@ -341,6 +344,7 @@ public enum AuthorityEvent: Hashable, Sendable {
         case .proposed(_, let reason): "proposed: \(reason)"
         case .committed: "committed"
         case .leaderSkipped: "leader skipped"
+        case .decidedIndirectly: "decided indirectly"
         case .refused: "refused"
         case .equivocated: "equivocated"
         case .resubmitted: "resubmitted"
@@ -348,5 +352,5 @@ public enum AuthorityEvent: Hashable, Sendable {
         case .diverged: "diverged"
         }
     }
-    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "refused", "equivocated", "resubmitted", "jumped", "diverged"]
+    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "decided indirectly", "refused", "equivocated", "resubmitted", "jumped", "diverged"]
 }

@@ -263,9 +263,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
         var saw = false
         for effect in options.byzantine[index].map({ twisted(effects, of: index, $0) }) ?? effects {
             switch effect {
-            case .keep(let blocks): nodes[index].pending += blocks
+            case .keep(let blocks): nodes[index].pending += blocks.map(\.signed)
             case .persist(let block):
-                nodes[index].disk.blocks += nodes[index].pending + [block]
+                nodes[index].disk.blocks += nodes[index].pending + [block.signed]
                 nodes[index].pending = []
             case .executed(let commit, let vote, let executed):
                 for name in Ledger.eventNames(executed) { checks.count(name) }

@@ -113,8 +113,8 @@ struct Room {
     private mutating func perform(_ effects: [Machine.Effect], of index: Int) {
         for effect in effects {
             switch effect {
-            case .keep(let blocks): disks[index].blocks += blocks
-            case .persist(let block): disks[index].blocks.append(block)
+            case .keep(let blocks): disks[index].blocks += blocks.map(\.signed)
+            case .persist(let block): disks[index].blocks.append(block.signed)
             case .executed(let commit, let vote, _):
                 disks[index].commits.append(commit)
                 disks[index].vote = vote

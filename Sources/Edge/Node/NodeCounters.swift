@@ -5,7 +5,7 @@ import AssayRoles
 
 /// What a validator counts, for its operator.
 struct NodeCounters: Sendable {
-    var commits: UInt64 = 0, proposed: UInt64 = 0, skipped: UInt64 = 0, refused: UInt64 = 0, malformed: UInt64 = 0, equivocations: UInt64 = 0, transactions: UInt64 = 0
+    var commits: UInt64 = 0, proposed: UInt64 = 0, skipped: UInt64 = 0, indirect: UInt64 = 0, refused: UInt64 = 0, malformed: UInt64 = 0, equivocations: UInt64 = 0, transactions: UInt64 = 0
     var isHalted = false
     private(set) var computeSeconds: [String: Double] = [:]
     private(set) var computed: [String: Int] = [:]
@@ -31,6 +31,7 @@ struct NodeCounters: Sendable {
         switch event {
         case .proposed: proposed += 1
         case .leaderSkipped: skipped += 1
+        case .decidedIndirectly: indirect += 1
         case .refused: refused += 1
         case .equivocated: equivocations += 1
         case .diverged: isHalted = true

@@ -14,8 +14,6 @@ import Logging
 
 /// A validator's shell: it hands what happened to the authority and the scorer, and does what they say, in the order they say it.
 public actor ValidatorNode {
-    static let consensusKind: UInt8 = 1
-
     let genesis: Genesis
     let index: AuthorityIndex
     let file: NodeFile
@@ -24,13 +22,13 @@ public actor ValidatorNode {
     let network: PeerNetwork
     let exchange: BlobExchange
     let log: Logger
-    private(set) var authority: Authority<Ledger>
+    private var shell: AuthorityShell<Ledger>
+    var authority: Authority<Ledger> { shell.authority }
     private var scorer: Scorer
     private let queue: ComputeQueue
     private let engine: ComputeEngine
     /// On another kernel path: for contests.
     private let second: @Sendable () throws -> ComputeEngine
-    private var kept: [(BlockReference, SignedBlock)] = []
     private var gathering: [JobName: Task<Void, Never>] = [:]
     private var wakeAt: Instant?
     private var scorerWakeAt: Instant?
@@ -53,7 +51,7 @@ public actor ValidatorNode {
         var recovered = try store.recover(genesis, gcDepth: parameters.gcDepth)
         if let own = try store.lastBlock(of: index), !recovered.blocks.contains(own) { recovered.blocks.append(own) }
         let verifier = BlockVerifier(committee: committee, genesis: genesis.digest)
-        authority = Authority(
+        let authority = Authority(
             index: index, verifier: verifier, key: keys.consensus, start: genesis.time, schedule: .shuffled(seed: genesis.digest), parameters: parameters, executor: recovered.ledger,
             recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote), now: ValidatorNode.now)
         let owner = genesis.validators[seat].owner
@@ -71,6 +69,7 @@ public actor ValidatorNode {
             return PeerNetwork.Peer(index: AuthorityIndex(index), host: host, port: port, key: validator.networkKey)
         }
         network = PeerNetwork(identity: keys.network, own: index, genesis: genesis.digest, peers: peers, log: log)
+        shell = AuthorityShell(authority, store: store, network: network) { $0 }
         exchange = BlobExchange(network) { [blobs] root, chunk in blobs.chunk(root, chunk) }
     }
 
@@ -123,7 +122,7 @@ public actor ValidatorNode {
         case .disconnected: break
         case .frame(let frame, let peer):
             defer { network.handled(frame, from: peer) }
-            if frame.kind == ValidatorNode.consensusKind {
+            if frame.kind == consensusFrameKind {
                 guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else { return malformed("a message that cannot be read", peer) }
                 receive(.received(message, from: peer))
             } else if frame.kind == BlobExchange.requestKind || frame.kind == BlobExchange.replyKind {
@@ -143,58 +142,33 @@ public actor ValidatorNode {
 
     private func receive(_ input: Authority<Ledger>.Input) {
         guard failure == nil else { return }
-        perform(authority.handle(input, now: ValidatorNode.now))
+        do { settle(try shell.handle(input, now: ValidatorNode.now)) } catch { fail(error) }
     }
 
     func submit(_ raw: [UInt8]) -> Admission {
         guard failure == nil else { return .refused("the node is stopping") }
-        let (admission, effects) = authority.submit(raw, now: ValidatorNode.now)
-        perform(effects)
-        return admission
-    }
-
-    private func reference(_ block: SignedBlock) -> (BlockReference, SignedBlock) {
-        (BlockReference(round: block.block.round, author: block.block.author, digest: block.block.digest(genesis: genesis.digest)), block)
-    }
-
-    private func perform(_ effects: [Authority<Ledger>.Effect]) {
-        var hasExecuted = false
         do {
-            for effect in effects {
-                switch effect {
-                case .keep(let blocks): kept += blocks.map(reference)
-                case .persist(let block):
-                    kept.append(reference(block))
-                    counters.ownBlock(block.block, now: ValidatorNode.now)
-                    try store.persist(kept)
-                    kept = []
-                case .executed(let ordered, let vote, let executed):
-                    try store.flush(ordered, vote: vote, executed: executed, blocks: kept)
-                    kept = []
-                    hasExecuted = true
-                    counters.executed(ordered, executed, own: index, now: ValidatorNode.now)
-                case .send(let message, let peer): network.send(Frame(kind: ValidatorNode.consensusKind, bytes: message.canonicalBytes), to: peer)
-                case .broadcast(let message): network.broadcast(Frame(kind: ValidatorNode.consensusKind, bytes: message.canonicalBytes))
-                case .load(let references, let peer):
-                    try writeKept()
-                    receive(.loaded(try store.blocks(references), for: peer))
-                case .loadRounds(let from, let to, let peer):
-                    try writeKept()
-                    receive(.loaded(try store.blocks(from: from, to: to), for: peer))
-                case .wake(let time): wake(at: time)
-                case .note(let event): note(event)
-                }
-            }
+            let (admission, outcome) = try shell.submit(raw, now: ValidatorNode.now)
+            settle(outcome)
+            return admission
         } catch {
-            log.critical("stopping: \(error)")
-            return stop(error)
+            fail(error)
+            return .refused("the node is stopping")
         }
-        if hasExecuted { judge(.executed(LedgerHead(authority.executor))) }
     }
 
-    private func writeKept() throws {
-        try store.persist(kept)
-        kept = []
+    private func fail(_ error: any Error) {
+        log.critical("stopping: \(error)")
+        stop(error)
+    }
+
+    private func settle(_ outcome: AuthorityShell<Ledger>.Outcome) {
+        let now = ValidatorNode.now
+        for block in outcome.proposed { counters.ownBlock(block, now: now) }
+        for commit in outcome.executed { counters.executed(commit.ordered, commit.executed, own: index, now: now) }
+        for event in outcome.events { note(event) }
+        if let time = outcome.wakeAt { wake(at: time) }
+        if !outcome.executed.isEmpty { judge(.executed(LedgerHead(authority.executor))) }
     }
 
     private func wake(at time: Instant) {
@@ -220,7 +194,7 @@ public actor ValidatorNode {
         case .refused(let peer, let error): log.debug("refused from \(peer): \(error.map { "\($0)" } ?? "a request that makes no sense")")
         case .resubmitted(let count): log.info("\(count) transactions are proposed again")
         case .jumped(let round): log.info("caught up: proposing again from round \(round)")
-        case .proposed, .committed, .leaderSkipped: break
+        case .proposed, .committed, .leaderSkipped, .decidedIndirectly: break
         }
     }
 
