@@ -7,7 +7,8 @@ import GRDB
 
 /// A validator's database: DAG blocks, commits, executed blocks, state, log. One SQLite file; each commit is one atomic, durable flush.
 public final class NodeStore: Sendable {
-    public static let version = 1
+    /// 2: executed transactions lie in their order, and are found by the first bytes of their hashes.
+    public static let version = 2
     private let queue: DatabaseQueue
     public let path: String
     private let limitMiB: Int?
@@ -23,7 +24,7 @@ public final class NodeStore: Sendable {
             var configuration = Configuration()
             configuration.label = "store"
             configuration.prepareDatabase { database in
-                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 2000;")
+                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 8192;")
                 if let limitMiB {
                     let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4_096
                     _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, limitMiB << 20 / page))")
@@ -44,6 +45,7 @@ public final class NodeStore: Sendable {
                 guard let version = kept["version"].flatMap(Int.init), version <= NodeStore.version else {
                     throw StorageError(.newerVersion, "\(path) was written by a newer version of assay (format \(kept["version"] ?? "unknown"), this one knows \(NodeStore.version)).\n  Use that version.")
                 }
+                if version < 2 { try NodeStore.orderExecuted(database) }
                 return
             }
             try database.execute(sql: """
@@ -51,17 +53,28 @@ public final class NodeStore: Sendable {
                 CREATE TABLE block (round INTEGER NOT NULL, author INTEGER NOT NULL, digest BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (round, author, digest)) WITHOUT ROWID;
                 CREATE TABLE ordered (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL, vote BLOB NOT NULL);
                 CREATE TABLE header (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
-                CREATE TABLE executed (hash BLOB PRIMARY KEY, number INTEGER NOT NULL, place INTEGER NOT NULL, raw BLOB, succeeded INTEGER NOT NULL, gas INTEGER NOT NULL, price BLOB NOT NULL, revert BLOB NOT NULL, first_log INTEGER NOT NULL, logs INTEGER NOT NULL) WITHOUT ROWID;
-                CREATE INDEX executed_number ON executed (number, place);
                 CREATE TABLE log (number INTEGER NOT NULL, place INTEGER NOT NULL, contract BLOB NOT NULL, topic0 BLOB, topic1 BLOB, topic2 BLOB, topic3 BLOB, data BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (number, place)) WITHOUT ROWID;
                 CREATE TABLE leaf (place INTEGER PRIMARY KEY, hash BLOB NOT NULL);
                 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
                 """)
+            try database.execute(sql: executedTable)
             for (name, value) in [("genesis", genesis.digest.description), ("version", String(NodeStore.version))] {
                 try database.execute(sql: "INSERT INTO meta VALUES (?, ?)", arguments: [name, value])
             }
             for entry in try Ledger.genesisEntries(genesis) { try database.execute(sql: "INSERT INTO state VALUES (?, ?)", arguments: [Data(entry.key), Data(entry.value)]) }
         }
+    }
+
+    /// By number and place, so that a commit's rows share pages; by its hash each row would rewrite a page of its own.
+    private static let executedTable = """
+        CREATE TABLE executed (hash BLOB NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, raw BLOB, succeeded INTEGER NOT NULL, gas INTEGER NOT NULL, price BLOB NOT NULL, revert BLOB NOT NULL, first_log INTEGER NOT NULL, logs INTEGER NOT NULL, PRIMARY KEY (number, place)) WITHOUT ROWID;
+        CREATE INDEX executed_hash ON executed (substr(hash, 1, 8));
+        """
+
+    private static func orderExecuted(_ database: Database) throws {
+        try database.execute(sql: "ALTER TABLE executed RENAME TO executed_1; DROP INDEX executed_number;")
+        try database.execute(sql: executedTable)
+        try database.execute(sql: "INSERT INTO executed SELECT hash, number, place, raw, succeeded, gas, price, revert, first_log, logs FROM executed_1 ORDER BY number, place; DROP TABLE executed_1; UPDATE meta SET value = '2' WHERE name = 'version';")
     }
 
     // MARK: Writing
@@ -95,7 +108,7 @@ public final class NodeStore: Sendable {
         try database.execute(sql: "INSERT INTO ordered VALUES (?, ?, ?)", arguments: [number, Data(flush.ordered.commit.canonicalBytes), Data(flush.vote.canonicalBytes)])
         guard let executed = flush.executed else { return }
         try database.execute(sql: "INSERT INTO header VALUES (?, ?, ?)", arguments: [number, Data(executed.hash.bytes), Data(executed.header.canonicalBytes)])
-        let receipt = try database.cachedStatement(sql: "INSERT OR IGNORE INTO executed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let receipt = try database.cachedStatement(sql: "INSERT INTO executed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         let event = try database.cachedStatement(sql: "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
         let leafRow = try database.cachedStatement(sql: "INSERT INTO leaf VALUES (?, ?)")
         let setting = try database.cachedStatement(sql: "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
