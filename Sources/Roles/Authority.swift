@@ -92,6 +92,7 @@ public struct Authority<E: Executor>: Sendable {
     public var suspendedCount: Int { manager.suspendedCount }
     public var missingCount: Int { manager.missingCount }
     public var poolCount: Int { pool.count }
+    private var isBusy: Bool { pool.isWaiting || !unordered.isEmpty }
     public var pendingTransactions: [[UInt8]] { pool.transactions }
 
     public init(index: AuthorityIndex, verifier: BlockVerifier, key: KeyPair, start: Instant, schedule: LeaderSchedule, parameters: Parameters = Parameters(),
@@ -125,13 +126,15 @@ public struct Authority<E: Executor>: Sendable {
         if pool.contains(raw) { return (.refused("already known"), []) }
         let admission = executor.admission(of: raw)
         if case .refused = admission { return (admission, []) }
+        let wasBusy = isBusy
         switch pool.add(raw, admission) {
         case .taken: break
         case .full: return (.refused("txpool is full"), [])
         case .underpriced: return (.refused("replacement transaction underpriced"), [])
         }
         var effects: [Effect] = []
-        goOn(&effects, now)
+        // A busy authority waits for its next block already, and one more transaction changes nothing else.
+        if !wasBusy { goOn(&effects, now) }
         return (admission, effects)
     }
 
@@ -253,7 +256,7 @@ public struct Authority<E: Executor>: Sendable {
         let returned = pool.committed(entries.lazy.map(\.transaction), blocks: commit.blocks, gcRound: linearizer.gcRound) { executor.nextNonce(of: $0) }
         if returned > 0 { effects.append(.note(.resubmitted(returned))) }
         if commit.index.rawValue.isMultiple(of: 8) {
-            pool.prune { executor.isStale($0) }
+            pool.prune(isStale: { executor.isStale($0) }, nextNonce: { executor.nextNonce(of: $0) })
         }
         if linearizer.gcRound > dag.evictedRound {
             dag.evict(through: linearizer.gcRound)
@@ -275,7 +278,7 @@ public struct Authority<E: Executor>: Sendable {
         while true {
             if proposer.jump(past: parameters.gcDepth, dag) { effects.append(.note(.jumped(to: proposer.round))) }
             if proposer.enter(dag, now: now) { effects.append(.broadcast(.advance(proposer.round))) }
-            switch proposer.decide(dag, busy: pool.isWaiting || !unordered.isEmpty, now: now) {
+            switch proposer.decide(dag, busy: isBusy, now: now) {
             case .blocked: return
             case .wait(let until): return effects.append(.wake(at: until))
             case .create(let reason): create(reason, &effects, now)

@@ -11,6 +11,8 @@ struct TransactionPool: Sendable {
         /// Nil for a duty, whose order does not matter.
         let paid: Paid?
         let arrival: UInt64
+        /// A commit ordered it, and it was not executed: before its turn, or because it cannot be.
+        var wasPassedOver = false
     }
     private struct Paid: Sendable {
         let tip: U256
@@ -141,7 +143,10 @@ struct TransactionPool: Sendable {
         for raw in transactions {
             let digest = Digest.sha256(raw)
             guard let entry = entries[digest] else { continue }
-            if let cost = entry.paid, let next = nextNonce(cost.sender), cost.nonce >= next { continue }
+            if let cost = entry.paid, let next = nextNonce(cost.sender), cost.nonce >= next {
+                entries[digest]?.wasPassedOver = true
+                continue
+            }
             remove(digest)
         }
         for block in blocks { _ = putBack(block) }
@@ -166,9 +171,13 @@ struct TransactionPool: Sendable {
         if inFlight[cost.sender]?.isEmpty == true { inFlight[cost.sender] = nil }
     }
 
-    /// Drops what the ledger says can never be executed now.
-    mutating func prune(_ isStale: ([UInt8]) -> Bool) {
-        for (digest, entry) in entries where isStale(entry.raw) { remove(digest) }
+    /// Drops what can never be executed now. The ledger is asked of duties, and of what a commit has passed over: to ask it costs the check of
+    /// a signature. Of the rest the nonce says enough.
+    mutating func prune(isStale: ([UInt8]) -> Bool, nextNonce: (Address) -> UInt64?) {
+        for (digest, entry) in entries {
+            let isUsed = entry.paid.map { cost in nextNonce(cost.sender).map { cost.nonce < $0 } ?? false } ?? false
+            if isUsed || (entry.paid == nil || entry.wasPassedOver) && isStale(entry.raw) { remove(digest) }
+        }
         duties.removeAll { entries[$0] == nil }
     }
 
