@@ -13,6 +13,8 @@ struct TransactionPool: Sendable {
         let arrival: UInt64
         /// A commit ordered it, and it was not executed: before its turn, or because it cannot be.
         var wasPassedOver = false
+        /// A duty among those that wait.
+        var isQueued = false
     }
     private struct Paid: Sendable {
         let tip: U256
@@ -70,7 +72,12 @@ struct TransactionPool: Sendable {
 
     private mutating func wait(_ digest: Digest) {
         guard let entry = entries[digest] else { return }
-        if let cost = entry.paid { paid[cost.sender, default: [:]][cost.nonce] = digest } else { duties.append(digest) }
+        if let cost = entry.paid {
+            paid[cost.sender, default: [:]][cost.nonce] = digest
+        } else if !entry.isQueued {
+            duties.append(digest)
+            entries[digest]?.isQueued = true
+        }
         isStuck = false
     }
 
@@ -89,12 +96,17 @@ struct TransactionPool: Sendable {
             room -= used
             return count
         }
-        duties.removeFirst(fill(duties, upTo: Limits.blockTransactionBytes / 2))
+        func takeDuties(upTo limit: Int) {
+            let count = fill(duties, upTo: limit)
+            for digest in duties.prefix(count) { entries[digest]?.isQueued = false }
+            duties.removeFirst(count)
+        }
+        takeDuties(upTo: Limits.blockTransactionBytes / 2)
         let ready = ready(nextNonce)
         let chosen = fill(ready, upTo: room)
         for digest in ready.prefix(chosen) { leave(digest) }
         isStuck = chosen == ready.count
-        duties.removeFirst(fill(duties, upTo: room))
+        takeDuties(upTo: room)
         return (taken, taken.compactMap { entries[$0]?.raw })
     }
 
@@ -184,7 +196,11 @@ struct TransactionPool: Sendable {
     private mutating func remove(_ digest: Digest) {
         guard let entry = entries[digest] else { return }
         leave(digest)
-        if let cost = entry.paid { land(cost) } else if let index = duties.firstIndex(of: digest) { duties.remove(at: index) }
+        if let cost = entry.paid {
+            land(cost)
+        } else if entry.isQueued, let index = duties.firstIndex(of: digest) {
+            duties.remove(at: index)
+        }
         entries[digest] = nil
         bytes -= entry.raw.count
     }
