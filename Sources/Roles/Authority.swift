@@ -49,6 +49,8 @@ public struct Authority<E: Executor>: Sendable {
     }
     /// So many rounds are reserved at a time.
     static var reserveRounds: UInt64 { 64 }
+    /// A reservation that no memory fulfils: kept while it is not certain which rounds of our own are free.
+    static var unsure: Round { Round(.max) }
 
     public enum Input: Sendable {
         case started
@@ -61,11 +63,11 @@ public struct Authority<E: Executor>: Sendable {
 
     public enum Effect: Sendable {
         /// Others' blocks: to be written with whatever is persisted next.
-        case keep([SignedBlock])
+        case keep([VerifiedBlock])
         /// From now on own blocks may go up to this round: durable, beside the database, before the next effect.
         case reserve(Round)
         /// Own block: durable before the next effect.
-        case persist(SignedBlock)
+        case persist(VerifiedBlock)
         /// State after a commit: durable, whole, before the next effect.
         case executed(OrderedCommit, CommitVote, E.Executed)
         case send(AuthorityMessage, to: AuthorityIndex)
@@ -110,6 +112,7 @@ public struct Authority<E: Executor>: Sendable {
     public var suspendedCount: Int { manager.suspendedCount }
     public var missingCount: Int { manager.missingCount }
     public var poolCount: Int { pool.count }
+    private var isBusy: Bool { pool.isWaiting || !unordered.isEmpty }
     public var pendingTransactions: [[UInt8]] { pool.transactions }
 
     public init(index: AuthorityIndex, verifier: BlockVerifier, key: KeyPair, start: Instant, schedule: LeaderSchedule, parameters: Parameters = Parameters(),
@@ -175,13 +178,15 @@ public struct Authority<E: Executor>: Sendable {
         if pool.contains(raw) { return (.refused("already known"), []) }
         let admission = executor.admission(of: raw)
         if case .refused = admission { return (admission, []) }
+        let wasBusy = isBusy
         switch pool.add(raw, admission) {
         case .taken: break
         case .full: return (.refused("txpool is full"), [])
         case .underpriced: return (.refused("replacement transaction underpriced"), [])
         }
         var effects: [Effect] = []
-        goOn(&effects, now)
+        // A busy authority waits for its next block already, and one more transaction changes nothing else.
+        if !wasBusy { goOn(&effects, now) }
         return (admission, effects)
     }
 
@@ -189,6 +194,8 @@ public struct Authority<E: Executor>: Sendable {
         var effects: [Effect] = []
         switch input {
         case .started:
+            // What comes from the others now may look like a memory of our own; only a new reservation says that it is one.
+            if recollection != nil { effects.append(.reserve(Self.unsure)) }
             if let ownLast { effects.append(.broadcast(.block(ownLast))) }
         case .connected(let peer):
             if let ownLast { effects.append(.send(.block(ownLast), to: peer)) }
@@ -264,12 +271,13 @@ public struct Authority<E: Executor>: Sendable {
 
     private mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
         guard !accepted.isEmpty else { return }
-        effects.append(.keep(accepted.map(\.signed)))
+        effects.append(.keep(accepted))
         for block in accepted {
             if !block.block.transactions.isEmpty { unordered.insert(block.reference) }
             // A block of ours that we do not remember: this memory is older than what we did with another.
             if block.author == index, block.round >= proposer.round, recollection == nil {
                 recollection = Recollection(committee, atLeast: block.round, own: .init(signed: block.signed, reference: block.reference), trustsFewer: parameters.trustsFewer)
+                effects.append(.reserve(Self.unsure))
             }
             for vote in block.block.commitVotes {
                 guard votes.add(vote, by: block.author, committee) else { continue }
@@ -299,7 +307,7 @@ public struct Authority<E: Executor>: Sendable {
     private mutating func resume(_ effects: inout [Effect], _ now: Instant) {
         guard let asking = recollection else { return }
         if asking.isEnough, asking.own.map({ dag.contains($0.reference) }) ?? true {
-            recollection = nil
+            (recollection, reserved) = (nil, Round(0))
             let last = asking.own.map { verifier.trust($0.signed) }
             ownLast = asking.own?.signed
             // One more: the highest block that was shown may be the parent of one of ours that nobody shows. Who trusts fewer goes on behind
@@ -331,6 +339,7 @@ public struct Authority<E: Executor>: Sendable {
             guard !statuses.isEmpty else { return }
             for status in statuses {
                 lastDecided = status.slot
+                if !proposer.committer.decideDirectly(status.slot, dag).isDecided { effects.append(.note(.decidedIndirectly(status.slot))) }
                 guard case .commit(let leader) = status else {
                     effects.append(.note(.leaderSkipped(status.slot.author, status.slot.round)))
                     continue
@@ -359,7 +368,7 @@ public struct Authority<E: Executor>: Sendable {
         let returned = pool.committed(entries.lazy.map(\.transaction), blocks: commit.blocks, gcRound: linearizer.gcRound) { executor.nextNonce(of: $0) }
         if returned > 0 { effects.append(.note(.resubmitted(returned))) }
         if commit.index.rawValue.isMultiple(of: 8) {
-            pool.prune { executor.isStale($0) }
+            pool.prune(isStale: { executor.isStale($0) }, nextNonce: { executor.nextNonce(of: $0) })
         }
         if linearizer.gcRound > dag.evictedRound {
             dag.evict(through: linearizer.gcRound)
@@ -384,7 +393,7 @@ public struct Authority<E: Executor>: Sendable {
         while true {
             if proposer.jump(past: parameters.gcDepth, dag) { effects.append(.note(.jumped(to: proposer.round))) }
             if proposer.enter(dag, now: now) { effects.append(.broadcast(.advance(proposer.round))) }
-            switch proposer.decide(dag, busy: pool.isWaiting || !unordered.isEmpty, now: now) {
+            switch proposer.decide(dag, busy: isBusy, now: now) {
             case .blocked: return remind(&effects, now)
             case .wait(let until): return effects.append(.wake(at: until))
             case .create(let reason): create(reason, &effects, now)
@@ -429,7 +438,7 @@ public struct Authority<E: Executor>: Sendable {
             reserved = block.round.advanced(by: Self.reserveRounds)
             effects.append(.reserve(reserved))
         }
-        effects.append(.persist(signed))
+        effects.append(.persist(verified))
         effects.append(.broadcast(.block(signed)))
         effects.append(.note(.proposed(block.round, reason)))
     }
@@ -452,6 +461,8 @@ public enum AuthorityEvent: Hashable, Sendable {
     case proposed(Round, Proposer.Reason)
     case committed(BlockReference, CommitIndex)
     case leaderSkipped(AuthorityIndex, Round)
+    /// Committed or skipped by a later leader, since the votes for it alone did not settle it.
+    case decidedIndirectly(Slot)
     /// A block, or a request that makes no sense.
     case refused(AuthorityIndex, BlockError?)
     case equivocated(AuthorityIndex, Round)
@@ -470,6 +481,7 @@ public enum AuthorityEvent: Hashable, Sendable {
         case .proposed(_, let reason): "proposed: \(reason)"
         case .committed: "committed"
         case .leaderSkipped: "leader skipped"
+        case .decidedIndirectly: "decided indirectly"
         case .refused: "refused"
         case .equivocated: "equivocated"
         case .resubmitted: "resubmitted"
@@ -479,5 +491,5 @@ public enum AuthorityEvent: Hashable, Sendable {
         case .diverged: "diverged"
         }
     }
-    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "refused", "equivocated", "resubmitted", "jumped", "leaders changed", "recollected", "diverged"]
+    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "decided indirectly", "refused", "equivocated", "resubmitted", "jumped", "leaders changed", "recollected", "diverged"]
 }

@@ -11,6 +11,10 @@ struct TransactionPool: Sendable {
         /// Nil for a duty, whose order does not matter.
         let paid: Paid?
         let arrival: UInt64
+        /// A commit ordered it, and it was not executed: before its turn, or because it cannot be.
+        var wasPassedOver = false
+        /// A duty among those that wait.
+        var isQueued = false
     }
     private struct Paid: Sendable {
         let tip: U256
@@ -68,7 +72,12 @@ struct TransactionPool: Sendable {
 
     private mutating func wait(_ digest: Digest) {
         guard let entry = entries[digest] else { return }
-        if let cost = entry.paid { paid[cost.sender, default: [:]][cost.nonce] = digest } else { duties.append(digest) }
+        if let cost = entry.paid {
+            paid[cost.sender, default: [:]][cost.nonce] = digest
+        } else if !entry.isQueued {
+            duties.append(digest)
+            entries[digest]?.isQueued = true
+        }
         isStuck = false
     }
 
@@ -87,12 +96,17 @@ struct TransactionPool: Sendable {
             room -= used
             return count
         }
-        duties.removeFirst(fill(duties, upTo: Limits.blockTransactionBytes / 2))
+        func takeDuties(upTo limit: Int) {
+            let count = fill(duties, upTo: limit)
+            for digest in duties.prefix(count) { entries[digest]?.isQueued = false }
+            duties.removeFirst(count)
+        }
+        takeDuties(upTo: Limits.blockTransactionBytes / 2)
         let ready = ready(nextNonce)
         let chosen = fill(ready, upTo: room)
         for digest in ready.prefix(chosen) { leave(digest) }
         isStuck = chosen == ready.count
-        duties.removeFirst(fill(duties, upTo: room))
+        takeDuties(upTo: room)
         return (taken, taken.compactMap { entries[$0]?.raw })
     }
 
@@ -141,7 +155,10 @@ struct TransactionPool: Sendable {
         for raw in transactions {
             let digest = Digest.sha256(raw)
             guard let entry = entries[digest] else { continue }
-            if let cost = entry.paid, let next = nextNonce(cost.sender), cost.nonce >= next { continue }
+            if let cost = entry.paid, let next = nextNonce(cost.sender), cost.nonce >= next {
+                entries[digest]?.wasPassedOver = true
+                continue
+            }
             remove(digest)
         }
         for block in blocks { _ = putBack(block) }
@@ -166,16 +183,24 @@ struct TransactionPool: Sendable {
         if inFlight[cost.sender]?.isEmpty == true { inFlight[cost.sender] = nil }
     }
 
-    /// Drops what the ledger says can never be executed now.
-    mutating func prune(_ isStale: ([UInt8]) -> Bool) {
-        for (digest, entry) in entries where isStale(entry.raw) { remove(digest) }
+    /// Drops what can never be executed now. The ledger is asked of duties, and of what a commit has passed over: to ask it costs the check of
+    /// a signature. Of the rest the nonce says enough.
+    mutating func prune(isStale: ([UInt8]) -> Bool, nextNonce: (Address) -> UInt64?) {
+        for (digest, entry) in entries {
+            let isUsed = entry.paid.map { cost in nextNonce(cost.sender).map { cost.nonce < $0 } ?? false } ?? false
+            if isUsed || (entry.paid == nil || entry.wasPassedOver) && isStale(entry.raw) { remove(digest) }
+        }
         duties.removeAll { entries[$0] == nil }
     }
 
     private mutating func remove(_ digest: Digest) {
         guard let entry = entries[digest] else { return }
         leave(digest)
-        if let cost = entry.paid { land(cost) } else if let index = duties.firstIndex(of: digest) { duties.remove(at: index) }
+        if let cost = entry.paid {
+            land(cost)
+        } else if entry.isQueued, let index = duties.firstIndex(of: digest) {
+            duties.remove(at: index)
+        }
         entries[digest] = nil
         bytes -= entry.raw.count
     }

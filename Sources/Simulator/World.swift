@@ -322,11 +322,11 @@ public struct World<Ledger: WorldLedger>: Sendable {
             guard nodes[index].life == life, nodes[index].authority != nil else { return }
             if fails(effect, of: index) { return crash(index) }
             switch effect {
-            case .keep(let blocks): nodes[index].pending += blocks
+            case .keep(let blocks): nodes[index].pending += blocks.map(\.signed)
             case .reserve(let round): nodes[index].disk.reserved = round
             case .persist(let block):
                 nodes[index].disk.isForgetful = false
-                nodes[index].disk.blocks += nodes[index].pending + [block]
+                nodes[index].disk.blocks += nodes[index].pending + [block.signed]
                 nodes[index].pending = []
             case .executed(let commit, let vote, let executed):
                 for name in Ledger.eventNames(executed) { checks.count(name) }

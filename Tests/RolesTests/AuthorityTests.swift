@@ -121,10 +121,10 @@ struct Room {
     private mutating func perform(_ effects: [Machine.Effect], of index: Int) {
         for effect in effects {
             switch effect {
-            case .keep(let blocks): disks[index].blocks += blocks
+            case .keep(let blocks): disks[index].blocks += blocks.map(\.signed)
             case .reserve(let round): disks[index].reserved = round
             case .evidence: break
-            case .persist(let block): disks[index].blocks.append(block)
+            case .persist(let block): disks[index].blocks.append(block.signed)
             case .executed(let commit, let vote, _):
                 for reference in index == 0 ? commit.commit.blocks : [] {
                     guard let block = disks[0].blocks.last(where: { $0.block.slot == reference.slot })?.block ?? machines[0]?.dag[reference]?.block else { continue }
@@ -260,6 +260,12 @@ struct AuthorityTests {
         // Two answers of three are no quorum: it waits, and says why.
         #expect(room.machines[1]?.obstacle?.contains("2 of the others") == true)
         #expect(!room.disks[1].blocks.contains { $0.block.author == AuthorityIndex(1) && $0.block.round > before })
+        // Crashed again while it waits: blocks of its own that it got from the others are no memory.
+        #expect(room.disks[1].blocks.contains { $0.block.author == AuthorityIndex(1) })
+        room.crash(1)
+        room.start(1)
+        room.run(until: 9_000)
+        #expect(room.machines[1]?.obstacle?.contains("2 of the others") == true)
         room.start(3)
         room.run(until: 20_000)
         #expect(room.machines[1]?.obstacle == nil)

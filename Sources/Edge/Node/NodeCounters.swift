@@ -5,7 +5,7 @@ import AssayRoles
 
 /// What a validator counts, for its operator.
 struct NodeCounters: Sendable {
-    var commits: UInt64 = 0, proposed: UInt64 = 0, skipped: UInt64 = 0, refused: UInt64 = 0, malformed: UInt64 = 0, equivocations: UInt64 = 0, transactions: UInt64 = 0
+    var commits: UInt64 = 0, proposed: UInt64 = 0, skipped: UInt64 = 0, indirect: UInt64 = 0, refused: UInt64 = 0, malformed: UInt64 = 0, equivocations: UInt64 = 0, transactions: UInt64 = 0
     /// Own blocks as leaders, decided since the start.
     var ownLeadersCommitted: UInt64 = 0, ownLeadersSkipped: UInt64 = 0
     var isHalted = false
@@ -36,6 +36,7 @@ struct NodeCounters: Sendable {
             skipped += 1
             if author == own { ownLeadersSkipped += 1 }
         case .committed(let leader, _): if leader.author == own { ownLeadersCommitted += 1 }
+        case .decidedIndirectly: indirect += 1
         case .refused: refused += 1
         case .equivocated: equivocations += 1
         case .diverged: isHalted = true

@@ -69,6 +69,7 @@ extension ValidatorNode {
         add("commits_total", "counter", "Commits executed since the start.", [("", Double(counters.commits))])
         add("blocks_proposed_total", "counter", "Own blocks since the start.", [("", Double(counters.proposed))])
         add("leaders_skipped_total", "counter", "Leader slots decided as skipped.", [("", Double(counters.skipped))])
+        add("leaders_indirect_total", "counter", "Leader slots decided by a later leader.", [("", Double(counters.indirect))])
         add("blocks_refused_total", "counter", "Blocks and requests refused.", [("", Double(counters.refused))])
         add("messages_malformed_total", "counter", "Frames that were no message.", [("", Double(counters.malformed))])
         add("equivocations_total", "counter", "Pairs of blocks of one authority and round.", [("", Double(counters.equivocations))])

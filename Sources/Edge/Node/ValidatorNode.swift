@@ -14,24 +14,21 @@ import Logging
 
 /// A validator's shell: it hands what happened to the authority and the scorer, and does what they say, in the order they say it.
 public actor ValidatorNode {
-    static let consensusKind: UInt8 = 1
-
     let genesis: Genesis
     let index: AuthorityIndex
     let file: NodeFile
     let store: NodeStore
     let blobs: BlobStore
-    private let lastRoundFile: URL
     let network: PeerNetwork
     let exchange: BlobExchange
     let log: Logger
-    private(set) var authority: Authority<Ledger>
+    private var shell: AuthorityShell<Ledger>
+    var authority: Authority<Ledger> { shell.authority }
     private var scorer: Scorer
     private let queue: ComputeQueue
     private let engine: ComputeEngine
     /// On another kernel path: for contests.
     private let second: @Sendable () throws -> ComputeEngine
-    private var kept: [(BlockReference, SignedBlock)] = []
     private var gathering: [JobName: Task<Void, Never>] = [:]
     private var wakeAt: Instant?
     private var scorerWakeAt: Instant?
@@ -50,13 +47,13 @@ public actor ValidatorNode {
         try home.mark(belongsTo: genesis.digest)
         store = try NodeStore(home.url.appending(path: "store.sqlite"), genesis: genesis, limitMiB: file.storeLimitMiB)
         blobs = try BlobStore(home.url.appending(path: "blobs"))
-        lastRoundFile = home.lastRoundFile
+        let lastRoundFile = home.lastRoundFile
         var parameters = Authority<Ledger>.Parameters()
         parameters.trustsFewer = file.trustsFewer ?? false
         var recovered = try store.recover(genesis, gcDepth: parameters.gcDepth, reputationPeriod: parameters.reputationPeriod)
         if let own = try store.lastBlock(of: index), !recovered.blocks.contains(own) { recovered.blocks.append(own) }
         let verifier = BlockVerifier(committee: committee, genesis: genesis.digest)
-        authority = Authority(
+        let authority = Authority(
             index: index, verifier: verifier, key: keys.consensus, start: genesis.time, schedule: .shuffled(seed: genesis.digest), parameters: parameters, executor: recovered.ledger,
             recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: try LastRound.read(home.lastRoundFile)), now: ValidatorNode.now)
         let owner = genesis.validators[seat].owner
@@ -74,6 +71,7 @@ public actor ValidatorNode {
             return PeerNetwork.Peer(index: AuthorityIndex(index), host: host, port: port, key: validator.networkKey)
         }
         network = PeerNetwork(identity: keys.network, own: index, genesis: genesis.digest, peers: peers, log: log)
+        shell = AuthorityShell(authority, store: store, network: network, reserve: { try LastRound.write($0, to: lastRoundFile) }) { $0 }
         exchange = BlobExchange(network) { [blobs] root, chunk in blobs.chunk(root, chunk) }
     }
 
@@ -126,7 +124,7 @@ public actor ValidatorNode {
         case .disconnected: break
         case .frame(let frame, let peer):
             defer { network.handled(frame, from: peer) }
-            if frame.kind == ValidatorNode.consensusKind {
+            if frame.kind == consensusFrameKind {
                 guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else { return malformed("a message that cannot be read", peer) }
                 receive(.received(message, from: peer))
             } else if frame.kind == BlobExchange.requestKind || frame.kind == BlobExchange.replyKind {
@@ -146,64 +144,37 @@ public actor ValidatorNode {
 
     private func receive(_ input: Authority<Ledger>.Input) {
         guard failure == nil else { return }
-        perform(authority.handle(input, now: ValidatorNode.now))
+        do { settle(try shell.handle(input, now: ValidatorNode.now)) } catch { fail(error) }
     }
 
     func submit(_ raw: [UInt8]) -> Admission {
         guard failure == nil else { return .refused("the node is stopping") }
-        let (admission, effects) = authority.submit(raw, now: ValidatorNode.now)
-        perform(effects)
-        return admission
-    }
-
-    private func reference(_ block: SignedBlock) -> (BlockReference, SignedBlock) {
-        (BlockReference(round: block.block.round, author: block.block.author, digest: block.block.digest(genesis: genesis.digest)), block)
-    }
-
-    private func perform(_ effects: [Authority<Ledger>.Effect]) {
-        var hasExecuted = false, shown: [Equivocation] = []
         do {
-            for effect in effects {
-                switch effect {
-                case .keep(let blocks): kept += blocks.map(reference)
-                case .reserve(let round): try LastRound.write(round, to: lastRoundFile)
-                case .persist(let block):
-                    kept.append(reference(block))
-                    counters.ownBlock(block.block, now: ValidatorNode.now)
-                    try store.persist(kept)
-                    kept = []
-                case .executed(let ordered, let vote, let executed):
-                    try store.flush(ordered, vote: vote, executed: executed, blocks: kept)
-                    kept = []
-                    hasExecuted = true
-                    counters.executed(ordered, executed, own: index, now: ValidatorNode.now)
-                case .send(let message, let peer): network.send(Frame(kind: ValidatorNode.consensusKind, bytes: message.canonicalBytes), to: peer)
-                case .broadcast(let message): network.broadcast(Frame(kind: ValidatorNode.consensusKind, bytes: message.canonicalBytes))
-                case .load(let references, let peer):
-                    try writeKept()
-                    receive(.loaded(try store.blocks(references), for: peer))
-                case .loadRounds(let from, let to, let peer):
-                    try writeKept()
-                    receive(.loaded(try store.blocks(from: from, to: to), for: peer))
-                case .wake(let time): wake(at: time)
-                case .evidence(let equivocation): shown.append(equivocation)
-                case .note(let event): note(event)
-                }
-            }
+            let (admission, outcome) = try shell.submit(raw, now: ValidatorNode.now)
+            settle(outcome)
+            return admission
         } catch {
-            log.critical("stopping: \(error)")
-            return stop(error)
+            fail(error)
+            return .refused("the node is stopping")
         }
-        for equivocation in shown {
+    }
+
+    private func fail(_ error: any Error) {
+        log.critical("stopping: \(error)")
+        stop(error)
+    }
+
+    private func settle(_ outcome: AuthorityShell<Ledger>.Outcome) {
+        let now = ValidatorNode.now
+        for block in outcome.proposed { counters.ownBlock(block, now: now) }
+        for commit in outcome.executed { counters.executed(commit.ordered, commit.executed, own: index, now: now) }
+        for event in outcome.events { note(event) }
+        if let time = outcome.wakeAt { wake(at: time) }
+        for equivocation in outcome.evidence {
             guard let duty = scorer.builder.evidence(equivocation) else { continue }
             if case .refused(let reason) = submit(duty.raw) { log.debug("evidence against validator \(equivocation.author) was refused: \(reason)") }
         }
-        if hasExecuted { judge(.executed(LedgerHead(authority.executor))) }
-    }
-
-    private func writeKept() throws {
-        try store.persist(kept)
-        kept = []
+        if !outcome.executed.isEmpty { judge(.executed(LedgerHead(authority.executor))) }
     }
 
     private func wake(at time: Instant) {
@@ -231,7 +202,7 @@ public actor ValidatorNode {
         case .recollected(let round): log.warning("the disk was lost; the others hold blocks of this validator up to round \(round), it goes on above")
         case .jumped(let round): log.info("caught up: proposing again from round \(round)")
         case .leadersChanged(let absent): log.info(absent.isEmpty ? "all validators lead in turn" : "led for by others until the next period: validators \(absent.map { "\($0.index)" }.joined(separator: ", "))")
-        case .proposed, .committed, .leaderSkipped: break
+        case .proposed, .committed, .leaderSkipped, .decidedIndirectly: break
         }
     }
 

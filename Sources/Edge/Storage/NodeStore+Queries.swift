@@ -14,7 +14,7 @@ extension NodeStore {
         try read { try Data.fetchOne($0, sql: "SELECT bytes FROM header WHERE hash = ?", arguments: [Data(hash.bytes)]).map { try BlockHeader(canonicalBytes: [UInt8]($0)) } }
     }
     public func receipt(_ hash: Digest) throws -> StoredReceipt? {
-        try read { try Row.fetchOne($0, sql: "SELECT * FROM executed WHERE hash = ?", arguments: [Data(hash.bytes)]).map(NodeStore.receipt) }
+        try read { try Row.fetchOne($0, sql: "SELECT * FROM executed WHERE substr(hash, 1, 8) = ? AND hash = ?", arguments: [Data(hash.bytes.prefix(8)), Data(hash.bytes)]).map(NodeStore.receipt) }
     }
     public func receipts(number: UInt64) throws -> [StoredReceipt] {
         try read { try Row.fetchAll($0, sql: "SELECT * FROM executed WHERE number = ? ORDER BY place", arguments: [Int64(clamping: number)]).map(NodeStore.receipt) }

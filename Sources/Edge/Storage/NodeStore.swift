@@ -8,14 +8,16 @@ import GRDB
 
 /// A validator's database: DAG blocks, commits, executed blocks, state, log. One SQLite file; each commit is one atomic, durable flush.
 public final class NodeStore: Sendable {
-    public static let version = 1
+    /// 2: executed transactions lie in their order, and are found by the first bytes of their hashes.
+    public static let version = 2
     private let queue: DatabaseQueue
     public let path: String
     private let limitMiB: Int?
 
     /// Opens or makes the store of a network.
+    /// - Parameter isDurable: false leaves it to the system when what was written reaches the disk: for measuring alone, never for a network.
     /// - Throws: `StorageError`, before anything is changed, if the file is another network's or a newer program's.
-    public init(_ url: URL, genesis: Genesis, limitMiB: Int? = nil) throws {
+    public init(_ url: URL, genesis: Genesis, limitMiB: Int? = nil, isDurable: Bool = true) throws {
         path = url.path
         self.limitMiB = limitMiB
         do {
@@ -23,7 +25,7 @@ public final class NodeStore: Sendable {
             var configuration = Configuration()
             configuration.label = "store"
             configuration.prepareDatabase { database in
-                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000;")
+                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 8192;")
                 if let limitMiB {
                     let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4_096
                     _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, limitMiB << 20 / page))")
@@ -44,6 +46,7 @@ public final class NodeStore: Sendable {
                 guard let version = kept["version"].flatMap(Int.init), version <= NodeStore.version else {
                     throw StorageError(.newerVersion, "\(path) was written by a newer version of assay (format \(kept["version"] ?? "unknown"), this one knows \(NodeStore.version)).\n  Use that version.")
                 }
+                if version < 2 { try NodeStore.orderExecuted(database) }
                 return
             }
             try database.execute(sql: """
@@ -51,12 +54,11 @@ public final class NodeStore: Sendable {
                 CREATE TABLE block (round INTEGER NOT NULL, author INTEGER NOT NULL, digest BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (round, author, digest)) WITHOUT ROWID;
                 CREATE TABLE ordered (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL, vote BLOB NOT NULL);
                 CREATE TABLE header (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
-                CREATE TABLE executed (hash BLOB PRIMARY KEY, number INTEGER NOT NULL, place INTEGER NOT NULL, raw BLOB, succeeded INTEGER NOT NULL, gas INTEGER NOT NULL, price BLOB NOT NULL, revert BLOB NOT NULL, first_log INTEGER NOT NULL, logs INTEGER NOT NULL) WITHOUT ROWID;
-                CREATE INDEX executed_number ON executed (number, place);
                 CREATE TABLE log (number INTEGER NOT NULL, place INTEGER NOT NULL, contract BLOB NOT NULL, topic0 BLOB, topic1 BLOB, topic2 BLOB, topic3 BLOB, data BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (number, place)) WITHOUT ROWID;
                 CREATE TABLE leaf (place INTEGER PRIMARY KEY, hash BLOB NOT NULL);
                 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
                 """)
+            try database.execute(sql: executedTable)
             for (name, value) in [("genesis", genesis.digest.description), ("version", String(NodeStore.version))] {
                 try database.execute(sql: "INSERT INTO meta VALUES (?, ?)", arguments: [name, value])
             }
@@ -64,47 +66,82 @@ public final class NodeStore: Sendable {
         }
     }
 
-    // MARK: Writing
+    /// By number and place, so that a commit's rows share pages; by its hash each row would rewrite a page of its own.
+    private static let executedTable = """
+        CREATE TABLE executed (hash BLOB NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, raw BLOB, succeeded INTEGER NOT NULL, gas INTEGER NOT NULL, price BLOB NOT NULL, revert BLOB NOT NULL, first_log INTEGER NOT NULL, logs INTEGER NOT NULL, PRIMARY KEY (number, place)) WITHOUT ROWID;
+        CREATE INDEX executed_hash ON executed (substr(hash, 1, 8));
+        """
 
-    /// Blocks, durable when this returns.
-    public func persist(_ blocks: [(BlockReference, SignedBlock)]) throws {
-        guard !blocks.isEmpty else { return }
-        try write { try NodeStore.insert(blocks, $0) }
+    private static func orderExecuted(_ database: Database) throws {
+        try database.execute(sql: "ALTER TABLE executed RENAME TO executed_1; DROP INDEX executed_number;")
+        try database.execute(sql: executedTable)
+        try database.execute(sql: "INSERT INTO executed SELECT hash, number, place, raw, succeeded, gas, price, revert, first_log, logs FROM executed_1 ORDER BY number, place; DROP TABLE executed_1; UPDATE meta SET value = '2' WHERE name = 'version';")
     }
 
-    /// A commit and all that it did, with the blocks that wait to be written: whole, or not at all.
-    public func flush(_ ordered: OrderedCommit, vote: CommitVote, executed: ExecutedBlock, blocks: [(BlockReference, SignedBlock)]) throws {
+    // MARK: Writing
+
+    /// A commit as ordering sees it, and what its execution did; nil where execution leaves nothing to serve.
+    public struct Flush: Sendable {
+        public let ordered: OrderedCommit
+        public let vote: CommitVote
+        public let executed: ExecutedBlock?
+        public init(_ ordered: OrderedCommit, _ vote: CommitVote, _ executed: ExecutedBlock?) { (self.ordered, self.vote, self.executed) = (ordered, vote, executed) }
+    }
+
+    /// Blocks, then commits and all that they did: durable when this returns; whole, or not at all.
+    public func write(_ blocks: [(BlockReference, SignedBlock)], _ commits: [Flush]) throws {
+        guard !blocks.isEmpty || !commits.isEmpty else { return }
         try write { database in
             try NodeStore.insert(blocks, database)
-            let number = Int64(executed.header.number)
-            try database.execute(sql: "INSERT INTO ordered VALUES (?, ?, ?)", arguments: [number, Data(ordered.commit.canonicalBytes), Data(vote.canonicalBytes)])
-            try database.execute(sql: "INSERT INTO header VALUES (?, ?, ?)", arguments: [number, Data(executed.hash.bytes), Data(executed.header.canonicalBytes)])
-            var place = 0
-            for (index, transaction) in executed.transactions.enumerated() {
-                try database.execute(
-                    sql: "INSERT OR IGNORE INTO executed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    arguments: [Data(transaction.hash.bytes), number, index, transaction.transaction.map { Data($0.raw) }, transaction.succeeded, Int64(transaction.gasUsed), Data(transaction.effectiveGasPrice.bigEndianBytes), Data(transaction.revert), place, transaction.logs.count])
-                for log in transaction.logs {
-                    let topics = (0..<4).map { $0 < log.topics.count ? Data(log.topics[$0].bytes) : nil }
-                    try database.execute(sql: "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", arguments: [number, place, Data(log.contract.bytes), topics[0], topics[1], topics[2], topics[3], Data(log.data), Data(transaction.hash.bytes)])
-                    place += 1
-                }
+            for commit in commits { try NodeStore.insert(commit, database) }
+        }
+    }
+
+    public func persist(_ blocks: [(BlockReference, SignedBlock)]) throws { try write(blocks, []) }
+
+    /// A commit and all that it did, with the blocks that wait to be written.
+    public func flush(_ ordered: OrderedCommit, vote: CommitVote, executed: ExecutedBlock, blocks: [(BlockReference, SignedBlock)]) throws {
+        try write(blocks, [Flush(ordered, vote, executed)])
+    }
+
+    private static func insert(_ flush: Flush, _ database: Database) throws {
+        let number = Int64(flush.ordered.commit.index.rawValue)
+        try database.execute(sql: "INSERT INTO ordered VALUES (?, ?, ?)", arguments: [number, Data(flush.ordered.commit.canonicalBytes), Data(flush.vote.canonicalBytes)])
+        guard let executed = flush.executed else { return }
+        try database.execute(sql: "INSERT INTO header VALUES (?, ?, ?)", arguments: [number, Data(executed.hash.bytes), Data(executed.header.canonicalBytes)])
+        let receipt = try database.cachedStatement(sql: "INSERT INTO executed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let event = try database.cachedStatement(sql: "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let leafRow = try database.cachedStatement(sql: "INSERT INTO leaf VALUES (?, ?)")
+        let setting = try database.cachedStatement(sql: "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+        let removal = try database.cachedStatement(sql: "DELETE FROM state WHERE key = ?")
+        var place = 0
+        for (index, transaction) in executed.transactions.enumerated() {
+            try receipt.execute(arguments: [
+                Data(transaction.hash.bytes), number, index, transaction.transaction.map { Data($0.raw) }, transaction.succeeded, Int64(transaction.gasUsed), Data(transaction.effectiveGasPrice.bigEndianBytes),
+                Data(transaction.revert), place, transaction.logs.count,
+            ])
+            for log in transaction.logs {
+                let topics = (0..<4).map { $0 < log.topics.count ? Data(log.topics[$0].bytes) : nil }
+                try event.execute(arguments: [number, place, Data(log.contract.bytes), topics[0], topics[1], topics[2], topics[3], Data(log.data), Data(transaction.hash.bytes)])
+                place += 1
             }
-            let first = Int64(executed.header.logSize)
-            for (index, leaf) in executed.logLeaves.enumerated() { try database.execute(sql: "INSERT INTO leaf VALUES (?, ?)", arguments: [first + Int64(index), Data(leaf.bytes)]) }
-            for change in executed.changes {
-                if let value = change.value {
-                    try database.execute(sql: "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", arguments: [Data(change.key), Data(value)])
-                } else {
-                    try database.execute(sql: "DELETE FROM state WHERE key = ?", arguments: [Data(change.key)])
-                }
+        }
+        let first = Int64(executed.header.logSize)
+        for (index, leaf) in executed.logLeaves.enumerated() { try leafRow.execute(arguments: [first + Int64(index), Data(leaf.bytes)]) }
+        for change in executed.changes {
+            if let value = change.value {
+                try setting.execute(arguments: [Data(change.key), Data(value)])
+            } else {
+                try removal.execute(arguments: [Data(change.key)])
             }
         }
     }
 
     private static func insert(_ blocks: [(BlockReference, SignedBlock)], _ database: Database) throws {
+        guard !blocks.isEmpty else { return }
+        let row = try database.cachedStatement(sql: "INSERT OR IGNORE INTO block VALUES (?, ?, ?, ?)")
         for (reference, block) in blocks {
-            try database.execute(sql: "INSERT OR IGNORE INTO block VALUES (?, ?, ?, ?)", arguments: [Int64(clamping: reference.round.rawValue), reference.author.index, Data(reference.digest.bytes), Data(block.canonicalBytes)])
+            try row.execute(arguments: [Int64(clamping: reference.round.rawValue), reference.author.index, Data(reference.digest.bytes), Data(block.canonicalBytes)])
         }
     }
 

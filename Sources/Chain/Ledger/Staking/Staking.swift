@@ -191,7 +191,7 @@ enum Staking {
     /// From so many validators on, several at fault in one span of time pay more: they may have been one.
     private static let correlationValidators = 7
 
-    /// Rule 1: two blocks by one validator for one slot cost 5 % of its stake and its place for ever. Anyone may show them.
+    /// Rule 1: two blocks by one validator for one slot cost 5 % of its stake and its place. Anyone may show them.
     @Sendable private static func reportEquivocation(_ environment: inout Environment, _ arguments: [ABIValue]) throws -> [ABIValue] {
         func statement(_ argument: ABIValue) throws -> Equivocation.Statement {
             do { return try Equivocation.Statement(canonicalBytes: argument.asBytes) } catch { throw Revert("WrongEvidence(string)", .string("not a signed header: \(error)")) }

@@ -32,7 +32,7 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
     public var beaconTip: Digest
     /// Where stake and rewards are paid to; nil for the owner's own account.
     public var withdrawAddress: Address?
-    /// It made two blocks for one slot: its word counts nothing any more, and it never works again.
+    /// It made two blocks for one slot: it is drawn and paid no more.
     public var isTombstoned = false
 
     static let unbondingEntries = 7

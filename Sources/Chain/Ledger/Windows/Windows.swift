@@ -164,12 +164,9 @@ extension Environment {
         return record
     }
 
-    /// Stake in whole terms for quorums: the sum of the validators' wei. A tombstoned one's word counts nothing.
+    /// Stake in whole terms for quorums: the sum of the validators' wei. A tombstoned one counts until its epoch ends: that fewer than a third is faulty holds with it.
     func stake(of validators: some Sequence<Address>) -> U256 {
-        validators.reduce(U256.zero) { sum, owner in
-            guard let record = state[Staking.validatorKey(owner)], !record.isTombstoned else { return sum }
-            return (try? sum.adding(record.stake)) ?? sum
-        }
+        validators.reduce(U256.zero) { (try? $0.adding(state[Staking.validatorKey($1)]?.stake ?? 0)) ?? $0 }
     }
     var totalStake: U256 { stake(of: state[Staking.validators]?.addresses ?? []) }
     /// More than two thirds.

@@ -1,0 +1,97 @@
+import AssayConsensus
+import AssayLedger
+import AssayNetwork
+import AssayPrimitives
+import AssayProtocol
+import AssayRoles
+import AssayStorage
+
+/// Does what an authority says, in the order it says it: writes to the store, then sends what relies on it.
+///
+/// It belongs to one actor, which hands in what happened and takes care of the outcome.
+struct AuthorityShell<E: Executor>: Sendable {
+    /// What is left for the actor to do.
+    struct Outcome: Sendable {
+        var executed: [(ordered: OrderedCommit, vote: CommitVote, executed: E.Executed)] = []
+        var proposed: [Block] = []
+        var events: [AuthorityEvent] = []
+        var evidence: [Equivocation] = []
+        /// The earliest time at which the authority wants to be woken.
+        var wakeAt: Instant?
+    }
+
+    private(set) var authority: Authority<E>
+    let store: NodeStore
+    let network: PeerNetwork
+    /// What the store keeps of an executed commit.
+    let kept: @Sendable (E.Executed) -> ExecutedBlock?
+    /// Makes a reservation of own rounds durable before it returns.
+    let reserve: @Sendable (Round) throws -> Void
+    /// To be written: blocks with whatever must be durable next, commits before the next effect that leaves this node.
+    private var blocks: [(BlockReference, SignedBlock)] = []
+    private var commits: [NodeStore.Flush] = []
+    private var mustWrite = false
+
+    init(_ authority: Authority<E>, store: NodeStore, network: PeerNetwork, reserve: @escaping @Sendable (Round) throws -> Void, kept: @escaping @Sendable (E.Executed) -> ExecutedBlock?) {
+        (self.authority, self.store, self.network, self.reserve, self.kept) = (authority, store, network, reserve, kept)
+    }
+
+    /// - Throws: `StorageError`; nothing that relies on what could not be written has been sent then.
+    mutating func handle(_ input: Authority<E>.Input, now: Instant) throws -> Outcome {
+        var outcome = Outcome()
+        try perform(authority.handle(input, now: now), now, &outcome)
+        return outcome
+    }
+
+    mutating func submit(_ raw: [UInt8], now: Instant) throws -> (admission: Admission, outcome: Outcome) {
+        let (admission, effects) = authority.submit(raw, now: now)
+        var outcome = Outcome()
+        try perform(effects, now, &outcome)
+        return (admission, outcome)
+    }
+
+    private mutating func perform(_ effects: [Authority<E>.Effect], _ now: Instant, _ outcome: inout Outcome) throws {
+        for effect in effects {
+            switch effect {
+            case .keep(let accepted): blocks += accepted.map { ($0.reference, $0.signed) }
+            case .reserve(let round): try reserve(round)
+            case .evidence(let equivocation): outcome.evidence.append(equivocation)
+            case .persist(let own):
+                blocks.append((own.reference, own.signed))
+                mustWrite = true
+                outcome.proposed.append(own.block)
+            case .executed(let ordered, let vote, let executed):
+                commits.append(NodeStore.Flush(ordered, vote, kept(executed)))
+                mustWrite = true
+                outcome.executed.append((ordered, vote, executed))
+            case .send(let message, let peer):
+                try write()
+                network.send(frame(message), to: peer)
+            case .broadcast(let message):
+                try write()
+                network.broadcast(frame(message))
+            case .load(let references, let peer):
+                try write(all: true)
+                try perform(authority.handle(.loaded(try store.blocks(references), for: peer), now: now), now, &outcome)
+            case .loadRounds(let from, let to, let peer):
+                try write(all: true)
+                try perform(authority.handle(.loaded(try store.blocks(from: from, to: to), for: peer), now: now), now, &outcome)
+            case .wake(let time): outcome.wakeAt = min(outcome.wakeAt ?? time, time)
+            case .note(let event): outcome.events.append(event)
+            }
+        }
+        try write()
+    }
+
+    /// One flush for all that waits, so several effects in a row cost one.
+    private mutating func write(all: Bool = false) throws {
+        guard mustWrite || all else { return }
+        try store.write(blocks, commits)
+        (blocks, commits, mustWrite) = ([], [], false)
+    }
+
+    private func frame(_ message: AuthorityMessage) -> Frame { Frame(kind: consensusFrameKind, bytes: message.canonicalBytes) }
+}
+
+/// Of frames that carry an `AuthorityMessage`.
+let consensusFrameKind: UInt8 = 1
