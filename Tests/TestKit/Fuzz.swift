@@ -21,6 +21,8 @@ public struct Fuzz: Sendable, CustomStringConvertible {
     /// Its share of a run's inputs; slow decoders have less.
     public let weight: Double
     public let longest: Int
+    /// Whether each input of the corpus is taken as it is; a call that a contract refuses is worth mutating too.
+    public let takesCorpus: Bool
     /// Heap at the most: base + factor × input.
     public let baseBytes: Int
     public let factor: Int
@@ -28,8 +30,8 @@ public struct Fuzz: Sendable, CustomStringConvertible {
     public let values: @Sendable () -> [[UInt8]]
     public let check: Check
 
-    public init(_ name: String, weight: Double = 1, longest: Int = 4_096, baseBytes: Int = 64 << 10, factor: Int = 64, values: @escaping @Sendable () -> [[UInt8]], check: @escaping Check) {
-        (self.name, self.weight, self.longest, self.baseBytes, self.factor) = (name, weight, longest, baseBytes, factor)
+    public init(_ name: String, weight: Double = 1, longest: Int = 4_096, takesCorpus: Bool = true, baseBytes: Int = 64 << 10, factor: Int = 64, values: @escaping @Sendable () -> [[UInt8]], check: @escaping Check) {
+        (self.name, self.weight, self.longest, self.takesCorpus, self.baseBytes, self.factor) = (name, weight, longest, takesCorpus, baseBytes, factor)
         (self.values, self.check) = (values, check)
     }
     public var description: String { name }
@@ -98,7 +100,7 @@ public struct Fuzz: Sendable, CustomStringConvertible {
         var report = Report(name: name)
         let began = ContinuousClock.now
         for input in corpus {
-            guard try judge(input, witness, &report) else { throw broken("an input of the corpus is refused: write it anew with ASSAY_FUZZ_WRITE=1", input, seed) }
+            guard try judge(input, witness, &report) || !takesCorpus else { throw broken("an input of the corpus is refused: write it anew with ASSAY_FUZZ_WRITE=1", input, seed) }
         }
         // Mutants that are taken are mutated again, so that a run goes deeper than its corpus.
         var mutator = Mutator(seed: seed, stream: name.utf8.reduce(14_695_981_039_346_656_037) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }, longest: longest), known = corpus

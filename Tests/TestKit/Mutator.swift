@@ -30,6 +30,7 @@ public struct Mutator: Sendable {
             return
         }
         let at = below(bytes.count)
+        if (48...57).contains(bytes[at]), chance.chance(1, in: 3) { return digits(&bytes, at) }
         switch below(14) {
         case 0, 1: bytes[at] ^= 1 << UInt8(below(8))
         case 2: bytes[at] = UInt8(truncatingIfNeeded: chance.next())
@@ -55,6 +56,14 @@ public struct Mutator: Sendable {
             let other = known[below(known.count)]
             bytes = Array(bytes[..<at]) + other.dropFirst(min(at, other.count))
         }
+    }
+
+    private static let texts = ["0", "-1", "1e999", "-0.0", "1.5", "2147483648", "4294967295", "4294967296", "9007199254740993", "9223372036854775807", "9223372036854775808", "-9223372036854775809",
+                                "18446744073709551615", "18446744073709551616", "0xffffffffffffffff", "00", "null", "[]", "{}", "\"\"", "true"].map { Array($0.utf8) }
+    /// A number written as text, in JSON for example, becomes one from the edge of its range, or something else.
+    private mutating func digits(_ bytes: inout [UInt8], _ at: Int) {
+        let end = bytes[at...].firstIndex { !(48...57).contains($0) } ?? bytes.count
+        bytes.replaceSubrange(at..<end, with: Mutator.texts[below(Mutator.texts.count)])
     }
 
     private static let edges8: [UInt8] = [0, 1, 2, 0x7F, 0x80, 0x81, 0xB7, 0xB8, 0xBF, 0xC0, 0xF7, 0xF8, 0xFE, 0xFF]
