@@ -99,6 +99,8 @@ public struct Fuzz: Sendable, CustomStringConvertible {
         defer { witness.close() }
         var report = Report(name: name)
         let began = ContinuousClock.now
+        // Once uncounted: what is made at its first use is not the input's doing.
+        if let first = corpus.first { warm(first, witness) }
         for input in corpus {
             guard try judge(input, witness, &report) || !takesCorpus else { throw broken("an input of the corpus is refused: write it anew with ASSAY_FUZZ_WRITE=1", input, seed) }
         }
@@ -121,7 +123,13 @@ public struct Fuzz: Sendable, CustomStringConvertible {
         var report = Report(name: name)
         let witness = FuzzWitness(name, seed: Fuzz.seed)
         defer { witness.close() }
+        warm(input, witness)
         return try judge(input, witness, &report)
+    }
+
+    private func warm(_ input: [UInt8], _ witness: FuzzWitness) {
+        witness.sees(input)
+        _ = try? check(input)
     }
 
     private func judge(_ input: [UInt8], _ witness: FuzzWitness, _ report: inout Report) throws -> Bool {
