@@ -9,6 +9,8 @@ VENV  := $(BUILD)/python
 TEXT  := $(BUILD)/demo/bible.txt
 HOME_OF_DEMO := $(BUILD)/demo/localnet
 WINDOWS ?= 12
+INPUTS ?= 10000000
+SEED ?= 1
 
 # Root needs no sudo; everybody else does.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -16,7 +18,7 @@ APT := libsecp256k1-dev libssl-dev libsqlite3-dev libzstd-dev
 APT_DEMO := bible-kjv bible-kjv-text
 APT_TEST := python3-venv curl
 
-.PHONY: help demo test build packages packages-demo packages-test clean
+.PHONY: help demo test fuzz build packages packages-demo packages-test clean
 
 help:
 	@echo "Assay trains a language model together with people you do not trust."
@@ -25,6 +27,8 @@ help:
 	@echo "               trainers, 1 lazy one and 1 copycat on the King James Bible for $(WINDOWS) windows."
 	@echo "               Another text: make demo DATA=FILE.   More or fewer windows: make demo WINDOWS=20."
 	@echo "  make test    installs what the tests need (also a Python environment in $(VENV)), builds, runs them all."
+	@echo
+	@echo "  make fuzz    the decoders under INPUTS=$(INPUTS) broken inputs a suite, by SEED=$(SEED): Docs/Fuzzing.md"
 	@echo
 	@echo "  make build   only the program: $(ASSAY)"
 	@echo "  make clean   removes what was built and what the demo left"
@@ -68,6 +72,10 @@ test: packages-test $(VENV)/.installed
 	$(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --skip EdgeTests
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeTests
+
+fuzz: packages
+	$(SWIFT) build -c release --build-tests
+	ASSAY_FUZZ_INPUTS=$(INPUTS) ASSAY_FUZZ_SEED=$(SEED) $(SWIFT) test -c release --skip-build --filter 'FuzzTests/'
 
 # The Edge's tests keep real processes and connections waiting, so they have the machine to themselves.
 TEST_ENVIRONMENT = ASSAY_PYTHON=$(abspath $(VENV)/bin/python) ASSAY_PROGRAM=$(abspath $(ASSAY)) ASSAY_TEXT=$(abspath $(TEXT))

@@ -44,12 +44,14 @@ var targets: [Target] = [
     room("AssaySimulator", "Sources/Simulator", chain + ["AssayRoles"]),
 
     // Tests
-    room("TestKit", "Tests/TestKit", chain),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
+    room("TestKit", "Tests/TestKit", chain + ["CAllocations"]),
     tests("BaseTests", base + ["TestKit"]),
     tests("ComputeTests", compute + ["TestKit"]),
     tests("ChainTests", chain + ["AssayRoles", "AssaySimulator", "TestKit"]),
     tests("RolesTests", chain + ["AssayRoles", "AssaySimulator", "TestKit"]),
     tests("SimulationTests", chain + ["AssayRoles", "AssaySimulator", "TestKit"]),
+    tests("FuzzTests", compute + ["AssayConsensus", "AssayLedger", "AssayRoles", "AssaySimulator", "TestKit"]),
     tests("HouseTests", ["TestKit"]),
 ]
 var products: [Product] = []

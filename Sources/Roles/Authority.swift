@@ -205,7 +205,7 @@ public struct Authority<E: Executor>: Sendable {
             guard committee.contains(peer), peer != index else { return [] }
             receive(message, from: peer, &effects, now)
         case .loaded(let blocks, let peer):
-            if !blocks.isEmpty { effects.append(.send(.blocks(blocks), to: peer)) }
+            for answer in AuthorityMessage.answers(blocks) { effects.append(.send(answer, to: peer)) }
         case .woke:
             break
         }
@@ -226,9 +226,10 @@ public struct Authority<E: Executor>: Sendable {
             sync.heard(peer, round.lowered(by: 1))
         case .fetch(let references):
             // What is held goes out at once, whatever else was asked for; only what the DAG has forgotten can be on the disk alone.
-            let held = references.compactMap { dag[$0]?.signed }
-            if !held.isEmpty { effects.append(.send(.blocks(held), to: peer)) }
-            let forgotten = references.filter { $0.round <= dag.evictedRound }
+            // Each once, however often it is asked for.
+            let wanted = Set(references).sorted()
+            for answer in AuthorityMessage.answers(wanted.compactMap { dag[$0]?.signed }) { effects.append(.send(answer, to: peer)) }
+            let forgotten = wanted.filter { $0.round <= dag.evictedRound }
             if !forgotten.isEmpty { effects.append(.load(forgotten, for: peer)) }
         case .fetchRounds(let from, let to):
             guard from <= to, from.rawValue > 0 else { return effects.append(.note(.refused(peer, nil))) }

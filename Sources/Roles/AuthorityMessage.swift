@@ -54,3 +54,22 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
         }
     }
 }
+
+extension AuthorityMessage {
+    /// Bytes of blocks in one answer: with one block more than that it still fits a frame.
+    private static let answerBytes = 4 << 20
+
+    /// Blocks as answers, each of which fits a frame: whoever asks may ask for more than one holds.
+    package static func answers(_ blocks: [SignedBlock]) -> [AuthorityMessage] {
+        var answers: [AuthorityMessage] = [], part: [SignedBlock] = [], bytes = 0
+        for block in blocks {
+            if bytes > answerBytes || part.count == Limits.fetchBlocks {
+                answers.append(.blocks(part))
+                (part, bytes) = ([], 0)
+            }
+            part.append(block)
+            bytes += block.block.transactions.reduce(0) { $0 + 4 + $1.count }
+        }
+        return part.isEmpty ? answers : answers + [.blocks(part)]
+    }
+}

@@ -27,7 +27,9 @@ extension Trainer {
     /// Gives the opening state of the segment that was drawn, while that is of use.
     mutating func serve(_ view: WindowView, _ now: Instant) {
         let name = JobName(.serve, view.window, me)
-        guard habit != .withhold, view[.serve].isOpen, let replay = view.replays.first(where: { $0.draw.trainer == me }), replay.stateRoot == nil else {
+        guard habit != .withhold, view[.serve].isOpen, let replay = view.replays.first(where: { $0.draw.trainer == me }), replay.stateRoot == nil,
+              // The view is a validator's word, and a segment that does not exist would be computed for ever.
+              replay.draw.segment < rules.segments else {
             if view[.serve].closed, jobs[name] == .running {
                 effects.append(.cancel(name))
                 jobs[name] = nil

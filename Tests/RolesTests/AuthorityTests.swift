@@ -142,7 +142,11 @@ struct Room {
             case .loadRounds(let from, let to, let peer):
                 let found = disks[index].blocks.filter { $0.block.round >= from && $0.block.round <= to }.sorted { $0.block.round < $1.block.round }.prefix(Limits.fetchBlocks)
                 perform(machines[index]!.handle(.loaded(Array(found), for: peer), now: Instant(now)), of: index)
-            case .wake(let time): queue.append(Due(time: max(time.rawValue, now + 1), number: 0, to: index, what: .wake))
+            case .wake(let time):
+                // One that comes earlier asks for the next by itself.
+                let at = max(time.rawValue, now + 1)
+                let isEnough = queue.contains { if case .wake = $0.what { $0.to == index && $0.time > now && $0.time <= at } else { false } }
+                if !isEnough { queue.append(Due(time: at, number: 0, to: index, what: .wake)) }
             case .note(let event): events.append(event)
             }
         }

@@ -98,7 +98,7 @@ public indirect enum ABIType: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-public enum ABIError: Error, Hashable, Sendable { case truncated, outOfRange(String), notCanonical(String), wrongShape(String), tooMany(Int) }
+public enum ABIError: Error, Hashable, Sendable { case truncated, outOfRange(String), notCanonical(String), wrongShape(String), tooMany(Int), overlapping }
 
 /// The contract ABI's coding of a list of values.
 ///
@@ -153,17 +153,28 @@ public enum ABI {
     /// Elements of one array at the most; contracts take far fewer.
     private static let arrayLimit = 4_096
 
-    public static func decode(_ types: [ABIType], _ data: some Collection<UInt8>) throws(ABIError) -> [ABIValue] { try decodeTuple(types, Array(data)[...]) }
+    /// Offsets are the sender's to choose, but no byte is read as two values: nothing decoded is larger than what was sent.
+    public static func decode(_ types: [ABIType], _ data: some Collection<UInt8>) throws(ABIError) -> [ABIValue] {
+        let bytes = Array(data)
+        var unread = bytes.count
+        return try decodeTuple(types, bytes[...], &unread)
+    }
 
-    private static func decodeTuple(_ types: [ABIType], _ data: ArraySlice<UInt8>) throws(ABIError) -> [ABIValue] {
+    private static func take(_ count: Int, _ unread: inout Int) throws(ABIError) {
+        guard count <= unread else { throw .overlapping }
+        unread -= count
+    }
+
+    private static func decodeTuple(_ types: [ABIType], _ data: ArraySlice<UInt8>, _ unread: inout Int) throws(ABIError) -> [ABIValue] {
         var values: [ABIValue] = []
         var position = data.startIndex
         for type in types {
             guard position + type.headBytes <= data.endIndex else { throw .truncated }
             if type.isDynamic {
-                values.append(try decodeDynamic(type, data[try offset(data, at: position, limit: data.count).advanced(by: data.startIndex)...]))
+                try take(32, &unread)
+                values.append(try decodeDynamic(type, data[try offset(data, at: position, limit: data.count).advanced(by: data.startIndex)...], &unread))
             } else {
-                values.append(try decodeStatic(type, data[position..<position + type.headBytes]))
+                values.append(try decodeStatic(type, data[position..<position + type.headBytes], &unread))
             }
             position += type.headBytes
         }
@@ -176,22 +187,26 @@ public enum ABI {
         return Int(value)
     }
 
-    private static func decodeDynamic(_ type: ABIType, _ data: ArraySlice<UInt8>) throws(ABIError) -> ABIValue {
-        if case .tuple(let parts) = type { return .tuple(try decodeTuple(parts, data)) }
+    private static func decodeDynamic(_ type: ABIType, _ data: ArraySlice<UInt8>, _ unread: inout Int) throws(ABIError) -> ABIValue {
+        if case .tuple(let parts) = type { return .tuple(try decodeTuple(parts, data, &unread)) }
+        try take(32, &unread)
         let count = try offset(data, at: data.startIndex, limit: data.count)
         let rest = data.dropFirst(32)
         if case .array(let element) = type {
             guard count <= arrayLimit else { throw .tooMany(count) }
-            return .array(try decodeTuple([ABIType](repeating: element, count: count), rest))
+            return .array(try decodeTuple([ABIType](repeating: element, count: count), rest, &unread))
         }
         guard count <= rest.count else { throw .truncated }
+        try take(count, &unread)
         let bytes = Array(rest.prefix(count))
         if type == .bytes { return .bytes(bytes) }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw .notCanonical("string is not UTF-8") }
         return .string(text)
     }
 
-    private static func decodeStatic(_ type: ABIType, _ word: ArraySlice<UInt8>) throws(ABIError) -> ABIValue {
+    private static func decodeStatic(_ type: ABIType, _ word: ArraySlice<UInt8>, _ unread: inout Int) throws(ABIError) -> ABIValue {
+        if case .tuple(let parts) = type { return .tuple(try decodeTuple(parts, word, &unread)) }
+        try take(32, &unread)
         switch type {
         case .uint(let bits):
             let value = U256(bigEndianBytes: word)
@@ -211,9 +226,7 @@ public enum ABI {
         case .fixedBytes(let count):
             guard word.dropFirst(count).allSatisfy({ $0 == 0 }) else { throw .notCanonical("bytes\(count)") }
             return .fixedBytes(Array(word.prefix(count)))
-        case .tuple(let parts):
-            return .tuple(try decodeTuple(parts, word))
-        case .bytes, .string, .array:
+        case .tuple, .bytes, .string, .array:
             throw .wrongShape(type.description)
         }
     }

@@ -14,6 +14,8 @@ public enum Limits {
     /// Blocks further ahead of the last commit than this are not kept: the node has to catch up by commits.
     public static let roundsAhead: UInt64 = 500
     public static let suspendedBlocks = 5_000
+    /// Of the transactions in them; a single block of an author always has room.
+    public static let suspendedBytes = 256 << 20
     public static let revealBytes = 400
     public static let nameBytes = 64
     public static let endpointBytes = 256

@@ -170,8 +170,9 @@ public struct WindowView: Codable, Hashable, Sendable {
         (self.reports, self.aggregated, self.parametersAttested, self.contests, self.settled) = (reports, aggregated, parametersAttested, contests, settled)
     }
 
+    /// A view may have come from somebody else with fewer phases than there are: those have not opened.
     public subscript(_ phase: WindowPhase) -> PhaseView {
-        get { phases[Int(phase.rawValue) - 1] }
+        get { phases.indices.contains(Int(phase.rawValue) - 1) ? phases[Int(phase.rawValue) - 1] : PhaseView() }
         set { phases[Int(phase.rawValue) - 1] = newValue }
     }
     public func contribution(of trainer: Address) -> ContributionView? { contributions.first { $0.trainer == trainer } }

@@ -22,6 +22,7 @@ public struct BlockManager: Sendable {
     private var waiting: [BlockReference: Set<BlockReference>] = [:]
     /// Suspended blocks of each author: nobody may take more room than a share.
     private var suspendedOf: [AuthorityIndex: Set<BlockReference>] = [:]
+    private var suspendedBytesOf: [AuthorityIndex: Int] = [:]
 
     public init() {}
 
@@ -74,6 +75,7 @@ public struct BlockManager: Sendable {
             }
             suspended[block.reference] = Suspended(block: block, missing: missing)
             suspendedOf[block.author, default: []].insert(block.reference)
+            suspendedBytesOf[block.author, default: 0] += block.transactionBytes
             for reference in missing.sorted() {
                 if waiting[reference] == nil, suspended[reference] == nil { outcome.missing.append(reference) }
                 waiting[reference, default: []].insert(block.reference)
@@ -104,6 +106,7 @@ public struct BlockManager: Sendable {
                 guard let ready = suspended[dependent], ready.missing.isEmpty else { continue }
                 suspended[dependent] = nil
                 suspendedOf[dependent.author]?.remove(dependent)
+                suspendedBytesOf[dependent.author, default: 0] -= ready.block.transactionBytes
                 if dag.insert(ready.block) { outcome.accepted.append(ready.block) }
                 arrived.append(dependent)
             }
@@ -113,10 +116,12 @@ public struct BlockManager: Sendable {
     /// When an author's share is full, its block furthest ahead goes: never the lowest rounds, without which nothing moves. What another author's
     /// block waits for comes first, however far ahead, and what nobody else asked for never pushes it out.
     private mutating func makeRoom(for block: VerifiedBlock, in dag: DAG) -> Bool {
-        guard let own = suspendedOf[block.author], own.count >= max(1, Limits.suspendedBlocks / dag.committee.size) else { return true }
-        let asked = isAsked(block.reference), unasked = own.filter { !isAsked($0) }.max()
-        guard let furthest = asked ? unasked ?? own.max() : unasked, asked && unasked != nil || furthest.round > block.round else { return false }
-        drop(furthest)
+        let blocks = max(1, Limits.suspendedBlocks / dag.committee.size), bytes = max(Limits.blockBytes, Limits.suspendedBytes / dag.committee.size)
+        while let own = suspendedOf[block.author], own.count >= blocks || suspendedBytesOf[block.author, default: 0] + block.transactionBytes > bytes {
+            let asked = isAsked(block.reference), unasked = own.filter { !isAsked($0) }.max()
+            guard let furthest = asked ? unasked ?? own.max() : unasked, asked && unasked != nil || furthest.round > block.round else { return false }
+            drop(furthest)
+        }
         return true
     }
     private func isAsked(_ reference: BlockReference) -> Bool { waiting[reference]?.contains { $0.author != reference.author } == true }
@@ -124,9 +129,14 @@ public struct BlockManager: Sendable {
     private mutating func drop(_ reference: BlockReference) {
         guard let gone = suspended.removeValue(forKey: reference) else { return }
         suspendedOf[reference.author]?.remove(reference)
+        suspendedBytesOf[reference.author, default: 0] -= gone.block.transactionBytes
         for missing in gone.missing {
             waiting[missing]?.remove(reference)
             if waiting[missing]?.isEmpty == true { waiting[missing] = nil }
         }
     }
+}
+
+extension VerifiedBlock {
+    fileprivate var transactionBytes: Int { block.transactions.reduce(0) { $0 + $1.count } }
 }

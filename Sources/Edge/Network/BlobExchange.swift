@@ -10,14 +10,9 @@ public actor BlobExchange {
     /// Chunks of a blob that this node has.
     public typealias Provider = @Sendable (Digest, Int) -> (bytes: [UInt8], count: Int, proof: [Digest])?
 
-    private struct Reply: Sendable {
-        let bytes: [UInt8]
-        let count: Int
-        let proof: [Digest]
-    }
     private let network: PeerNetwork
     private let provider: Provider
-    private var waiting: [UInt64: (peer: AuthorityIndex, continuation: CheckedContinuation<Reply?, Never>)] = [:]
+    private var waiting: [UInt64: (peer: AuthorityIndex, continuation: CheckedContinuation<BlobReply?, Never>)] = [:]
     private var number: UInt64 = 0
     private static let timeout = Duration.seconds(3)
     private static let waitingLimit = 256
@@ -28,24 +23,20 @@ public actor BlobExchange {
     public func fetch(_ root: Digest, from peer: AuthorityIndex, limitBytes: Int) async -> [UInt8]? {
         var bytes: [UInt8] = [], index = 0, count = 1
         while index < count {
-            guard let reply = await request(root, index, from: peer), reply.count >= 1, reply.count <= Blob.chunkCount(bytes: limitBytes), index == 0 || reply.count == count, reply.bytes.count <= Blob.chunkBytes,
+            guard let reply = await request(root, index, from: peer), reply.count >= 1, reply.count <= Blob.chunkCount(bytes: limitBytes), index == 0 || reply.count == count,
                   MerkleTree.verifiesInclusion(leafHash: MerkleTree.leafHash(reply.bytes), index: UInt64(index), size: UInt64(reply.count), proof: reply.proof, root: root) else { return nil }
-            count = reply.count
+            count = Int(reply.count)
             bytes += reply.bytes
             index += 1
         }
         return bytes
     }
 
-    private func request(_ root: Digest, _ chunk: Int, from peer: AuthorityIndex) async -> Reply? {
+    private func request(_ root: Digest, _ chunk: Int, from peer: AuthorityIndex) async -> BlobReply? {
         guard waiting.count < BlobExchange.waitingLimit else { return nil }
         number += 1
         let id = number
-        var encoder = CanonicalEncoder()
-        encoder.append(id)
-        encoder.append(root)
-        encoder.append(UInt32(chunk))
-        let bytes = encoder.bytes
+        let bytes = BlobRequest(id: id, root: root, chunk: UInt32(chunk)).canonicalBytes
         return await withCheckedContinuation { continuation in
             waiting[id] = (peer, continuation)
             network.send(Frame(kind: BlobExchange.requestKind, bytes: bytes), to: peer)
@@ -56,7 +47,7 @@ public actor BlobExchange {
         }
     }
 
-    private func answer(_ id: UInt64, _ reply: Reply?) { waiting.removeValue(forKey: id)?.continuation.resume(returning: reply) }
+    private func answer(_ id: UInt64, _ reply: BlobReply?) { waiting.removeValue(forKey: id)?.continuation.resume(returning: reply) }
 
     /// Takes a frame of one of the two kinds. - Returns: false if it is neither a request nor a reply.
     public func receive(_ frame: Frame, from peer: AuthorityIndex) -> Bool {
@@ -64,24 +55,18 @@ public actor BlobExchange {
     }
 
     private func serve(_ frame: Frame, _ peer: AuthorityIndex) -> Bool {
-        var decoder = CanonicalDecoder(frame.bytes)
-        guard let id = try? decoder.uint64(), let root = try? decoder.value(Digest.self), let chunk = try? decoder.uint32(), (try? decoder.finish()) != nil else { return false }
-        var encoder = CanonicalEncoder()
-        encoder.append(id)
-        let found = provider(root, Int(chunk))
-        encoder.append(UInt32(found?.count ?? 0))
-        encoder.append(found?.proof ?? [])
-        encoder.append(counted: found?.bytes ?? [])
-        network.send(Frame(kind: BlobExchange.replyKind, bytes: encoder.bytes), to: peer)
+        guard let request = try? BlobRequest(canonicalBytes: frame.bytes) else { return false }
+        let found = provider(request.root, Int(request.chunk))
+        let reply = BlobReply(id: request.id, count: UInt32(found?.count ?? 0), proof: found?.proof ?? [], bytes: found?.bytes ?? [])
+        network.send(Frame(kind: BlobExchange.replyKind, bytes: reply.canonicalBytes), to: peer)
         return true
     }
 
     private func take(_ frame: Frame, _ peer: AuthorityIndex) -> Bool {
-        var decoder = CanonicalDecoder(frame.bytes)
-        guard let id = try? decoder.uint64(), let count = try? decoder.uint32(), let proof = try? decoder.array(of: Digest.self, limit: 64), let bytes = try? decoder.counted(limit: Blob.chunkBytes) else { return false }
+        guard let reply = try? BlobReply(canonicalBytes: frame.bytes) else { return false }
         // An answer that comes too late is nobody's fault.
-        guard waiting[id]?.peer == peer else { return true }
-        answer(id, count > 0 ? Reply(bytes: bytes, count: Int(count), proof: proof) : nil)
+        guard waiting[reply.id]?.peer == peer else { return true }
+        answer(reply.id, reply.count > 0 ? reply : nil)
         return true
     }
 }

@@ -258,12 +258,11 @@ final class Shared<Value: Sendable>: Sendable {
 
 /// One connection: greeting first, then frames.
 ///
-/// Greeting: "ASSY", protocol version (u32), genesis digest, seat (u16); the seat must be that of the pinned key.
+/// The greeting's seat must be that of the pinned key.
 final class PeerSession: ChannelInboundHandler, Sendable {
     typealias InboundIn = Frame
     typealias OutboundOut = Frame
     static let helloKind: UInt8 = 0
-    private static let magic: UInt32 = 0x5953_5341
 
     let isGreeted = Shared(false)
     private let network: PeerNetwork
@@ -273,12 +272,8 @@ final class PeerSession: ChannelInboundHandler, Sendable {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent {
-            var encoder = CanonicalEncoder()
-            encoder.append(PeerSession.magic)
-            encoder.append(Limits.protocolVersion)
-            encoder.append(network.genesis)
-            encoder.append(network.own)
-            context.writeAndFlush(wrapOutboundOut(Frame(kind: PeerSession.helloKind, bytes: encoder.bytes)), promise: nil)
+            let greeting = Greeting(genesis: network.genesis, seat: network.own)
+            context.writeAndFlush(wrapOutboundOut(Frame(kind: PeerSession.helloKind, bytes: greeting.canonicalBytes)), promise: nil)
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -296,15 +291,10 @@ final class PeerSession: ChannelInboundHandler, Sendable {
 
     private func check(_ frame: Frame, _ peer: AuthorityIndex) throws {
         guard frame.kind == PeerSession.helloKind else { throw NetworkError("no greeting") }
-        var decoder = CanonicalDecoder(frame.bytes)
-        guard try decoder.uint32() == PeerSession.magic else { throw NetworkError("no greeting of this protocol") }
-        let version = try decoder.uint32()
-        guard version == Limits.protocolVersion else { throw NetworkError("\(peer) speaks protocol version \(version), this node \(Limits.protocolVersion)") }
-        let genesis = try decoder.value(Digest.self)
-        guard genesis == network.genesis else { throw NetworkError("\(peer) belongs to another network: its genesis is \(genesis)") }
-        let index = try decoder.value(AuthorityIndex.self)
-        guard index == peer else { throw NetworkError("the key of \(peer) says it is \(index)") }
-        try decoder.finish()
+        guard let greeting = try? Greeting(canonicalBytes: frame.bytes) else { throw NetworkError("no greeting of this protocol") }
+        guard greeting.version == Limits.protocolVersion else { throw NetworkError("\(peer) speaks protocol version \(greeting.version), this node \(Limits.protocolVersion)") }
+        guard greeting.genesis == network.genesis else { throw NetworkError("\(peer) belongs to another network: its genesis is \(greeting.genesis)") }
+        guard greeting.seat == peer else { throw NetworkError("the key of \(peer) says it is \(greeting.seat)") }
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ reason: String) {

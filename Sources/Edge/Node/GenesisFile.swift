@@ -58,6 +58,11 @@ public struct GenesisFile: Codable, Sendable {
     /// The checked genesis.
     /// - Throws: `Failure` that names the field.
     public func genesis() throws -> Genesis {
+        // What is longer could not be read back from its canonical bytes.
+        guard name.utf8.count <= Limits.nameBytes, model.name.utf8.count <= Limits.nameBytes else { throw Failure("genesis.json: the network's and the model's name have at most \(Limits.nameBytes) bytes") }
+        for (index, validator) in validators.enumerated() where validator.endpoint.utf8.count > Limits.endpointBytes {
+            throw Failure("validators[\(index)].endpoint has more than \(Limits.endpointBytes) bytes")
+        }
         let genesis = Genesis(
             name: name, time: Instant(timeMilliseconds),
             validators: try validators.enumerated().map { index, validator in
@@ -132,6 +137,7 @@ extension GenesisFile.Run {
         guard trainersToStart > 0, lookBack > 0, scorers > 0, replayers > 0, aggregateLimit > 0, replayFloorPerMillion <= 1_000_000 else {
             throw Failure("run: trainersToStart, lookBack, scorers, replayers and aggregateLimit must be positive, replayFloorPerMillion at most 1000000")
         }
+        guard unbondingSeconds >= 0, unbondingSeconds <= 315_360_000 else { throw Failure("run: unbondingSeconds is \(unbondingSeconds), allowed is 0…315360000") }
         guard scoreTolerancePerMillion <= 100_000 else { throw Failure("run: scoreTolerancePerMillion is \(scoreTolerancePerMillion), allowed is 0…100000") }
         return try RunRules(
             windowMilliseconds: UInt64(windowSeconds * 1_000), windows: windows, trainersToStart: trainersToStart, lookBack: lookBack, maturity: maturity,

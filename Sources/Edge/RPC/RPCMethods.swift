@@ -9,6 +9,7 @@ struct RPCMethods: Sendable {
     let backend: any RPCBackend
     static let blockRange: UInt64 = 100_000
     static let logLimit = 20_000
+    static let percentileLimit = 100
 
     private var chainID: UInt64 { backend.genesis.chainID }
 
@@ -79,6 +80,8 @@ struct RPCMethods: Sendable {
         guard let newest = try await number(parameters[1]) else { throw RPCError.parameters("unknown block") }
         let blocks = min(count, newest.number + 1)
         let percentiles = parameters[2]?.array?.count ?? 0
+        // Each is answered for every block: without a limit a long list would be multiplied by a thousand.
+        guard percentiles <= RPCMethods.percentileLimit else { throw RPCError.parameters("over the query limit \(RPCMethods.percentileLimit): \(percentiles) reward percentiles") }
         return [
             "oldestBlock": Quantity.json(newest.number + 1 - blocks), "baseFeePerGas": .array((0...blocks).map { _ in Quantity.json(Ledger.baseFee) }), "gasUsedRatio": .array((0..<blocks).map { _ in .double(0) }),
             "reward": .array((0..<blocks).map { _ in .array((0..<percentiles).map { _ in "0x0" }) }),

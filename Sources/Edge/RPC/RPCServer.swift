@@ -19,6 +19,8 @@ public struct RPCServer: Sendable {
     static let bodyLimit = 5 << 20
     static let batchLimit = 1_000
     static let blobLimit = 256 << 20
+    /// Of a batch's answers together: a thousand large ones would be more than the machine holds.
+    package static let answerLimit = 25 << 20
 
     private let backend: any RPCBackend
     private let configuration: Configuration
@@ -67,19 +69,26 @@ public struct RPCServer: Sendable {
     private func post(_ request: Request) async throws -> Response {
         let body: ByteBuffer
         do { body = try await request.body.collect(upTo: RPCServer.bodyLimit) } catch { return respond(.contentTooLarge, Data("at most \(RPCServer.bodyLimit) bytes\n".utf8), "text/plain", request) }
-        let answer = await RPCServer.answer(Data(body.readableBytesView), RPCMethods(backend: backend))
+        let answer = await RPCServer.answer(Data(body.readableBytesView), backend)
         return respond(.ok, answer, "application/json", request)
     }
 
     /// The answer to a body, whatever it holds.
-    static func answer(_ body: Data, _ methods: RPCMethods) async -> Data {
+    package static func answer(_ body: Data, _ backend: any RPCBackend) async -> Data {
+        let methods = RPCMethods(backend: backend)
         guard let json = try? JSON(body) else { return failure(.null, RPCError(-32700, "parse error: the body is no JSON")).data }
         guard case .array(let batch) = json else { return (await answer(json, methods) ?? .null).data }
         guard !batch.isEmpty else { return failure(.null, RPCError(-32600, "empty batch")).data }
         guard batch.count <= batchLimit else { return failure(.null, RPCError(-32600, "batch too large: at most \(batchLimit) requests")).data }
-        var answers: [JSON] = []
-        for request in batch { if let answer = await answer(request, methods) { answers.append(answer) } }
-        return JSON.array(answers).data
+        var answers = Data("[".utf8)
+        for request in batch {
+            let isFull = answers.count > answerLimit
+            guard let answer = isFull ? failure(request["id"] ?? .null, RPCError(-32003, "response too large: at most \(answerLimit) bytes for a batch")) : await answer(request, methods) else { continue }
+            if answers.count > 1 { answers.append(UInt8(ascii: ",")) }
+            answers.append(answer.data)
+        }
+        answers.append(UInt8(ascii: "]"))
+        return answers
     }
 
     /// Nil for a notification, which gets no answer.

@@ -13,7 +13,8 @@ public enum PayloadError: Error, Hashable, Sendable {
     case valueOutOfRange(index: Int)
     case valueNotFinite(index: Int)
     case paddingNotZero
-    /// A group's largest value is ±7, or its scale is 0 and so are all its values: there is one encoding of a group, so nobody can write a copy differently.
+    /// A group's largest value is ±7 and its scale is that value's seventh, or its scale is 0 and so are all its values: there is one encoding of a
+    /// group, so nobody can write a copy differently.
     case groupNotNormal(group: Int)
 }
 

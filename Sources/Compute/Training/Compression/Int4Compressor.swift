@@ -12,6 +12,8 @@ public struct Int4Compressor: Compressor {
     /// Two zeros.
     static let zeroPair: UInt8 = 0x88
     private static let smallest: Float = 0x1p-100
+    /// The scale of a group whose largest magnitude is just enough.
+    private static let smallestScale: Float = smallest / 7
     private static let largestScale: Float = 0x1p40
 
     public let count: Int
@@ -65,7 +67,9 @@ public struct Int4Compressor: Compressor {
         for group in 0..<groups {
             let scale = Float(bitPattern: word(8 + group * 4))
             guard scale.isFinite else { throw .scaleNotFinite(group: group) }
-            guard scale.sign == .plus, scale <= Int4Compressor.largestScale else { throw .scaleOutOfRange(group: group, bits: scale.bitPattern) }
+            guard scale.sign == .plus, scale == 0 || scale >= Int4Compressor.smallestScale, scale <= Int4Compressor.largestScale else { throw .scaleOutOfRange(group: group, bits: scale.bitPattern) }
+            // The scale that its own largest value has: of the neighbours that give the same largest value only one is ever written.
+            guard scale * 7 / 7 == scale else { throw .groupNotNormal(group: group) }
             let start = group * Int4Compressor.groupSize, end = min(start + Int4Compressor.groupSize, count)
             var largest: Int32 = 0
             for index in start..<end {
