@@ -9,10 +9,16 @@ public protocol Executor: Sendable {
     associatedtype Executed: Sendable
     mutating func execute(_ commit: OrderedCommit) -> (vote: CommitVote, executed: Executed)
     func admission(of transaction: [UInt8]) -> Admission
+    /// The same, of one that is about to wait for a block: what was found out about it need not be found out again.
+    mutating func admit(_ transaction: [UInt8]) -> Admission
     /// The nonce that is executed next for a sender; nil where transactions have no order.
     func nextNonce(of sender: Address) -> UInt64?
     /// It was executed, or can never be executed now.
     func isStale(_ transaction: [UInt8]) -> Bool
+}
+
+extension Executor {
+    public mutating func admit(_ transaction: [UInt8]) -> Admission { admission(of: transaction) }
 }
 
 /// The ordering part of a validator: proposes blocks, decides leaders, hands commits to the ledger.
@@ -176,7 +182,7 @@ public struct Authority<E: Executor>: Sendable {
     /// Takes a client's transaction, or says why not.
     public mutating func submit(_ raw: [UInt8], now: Instant) -> (admission: Admission, effects: [Effect]) {
         if pool.contains(raw) { return (.refused("already known"), []) }
-        let admission = executor.admission(of: raw)
+        let admission = executor.admit(raw)
         if case .refused = admission { return (admission, []) }
         let wasBusy = isBusy
         switch pool.add(raw, admission) {

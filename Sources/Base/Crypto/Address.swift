@@ -10,14 +10,8 @@ public struct Address: Hashable, Comparable, Sendable, CustomStringConvertible, 
     public init(bytes: some Collection<UInt8>) {
         precondition(bytes.count == 20, "an address has 20 bytes, not \(bytes.count)")
         var words: (UInt64, UInt64, UInt32) = (0, 0, 0)
-        for (index, byte) in bytes.enumerated() {
-            switch index {
-            case 0..<8: words.0 = words.0 << 8 | UInt64(byte)
-            case 8..<16: words.1 = words.1 << 8 | UInt64(byte)
-            default: words.2 = words.2 << 8 | UInt32(byte)
-            }
-        }
-        self.words = words
+        withUnsafeMutableBytes(of: &words) { $0.copyBytes(from: bytes) }
+        self.words = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian)
     }
 
     public var bytes: [UInt8] {

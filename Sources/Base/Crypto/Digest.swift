@@ -57,6 +57,16 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible, C
         return Digest(words: words)
     }
 
+    /// H(tag ‖ left ‖ right): a node of a tree.
+    public static func node(_ tag: UInt8, _ left: Digest, _ right: Digest) -> Digest {
+        withUnsafeTemporaryAllocation(byteCount: 65, alignment: 1) { bytes in
+            bytes[0] = tag
+            bytes.storeBytes(of: left.words, toByteOffset: 1, as: (UInt64, UInt64, UInt64, UInt64).self)
+            bytes.storeBytes(of: right.words, toByteOffset: 33, as: (UInt64, UInt64, UInt64, UInt64).self)
+            return sha256(UnsafeRawBufferPointer(bytes))
+        }
+    }
+
     /// H(tag ‖ parts): every hash of a meaning of its own starts with its tag, behind the tag's length.
     @inlinable public static func tagged(_ tag: String, _ build: (inout CanonicalEncoder) -> Void) -> Digest {
         var encoder = CanonicalEncoder()

@@ -17,7 +17,7 @@ public struct MerkleTree: Hashable, Sendable {
         hasher.update(data)
         return hasher.finish()
     }
-    public static func nodeHash(_ left: Digest, _ right: Digest) -> Digest { Digest.sha256([1] + left.bytes + right.bytes) }
+    public static func nodeHash(_ left: Digest, _ right: Digest) -> Digest { Digest.node(1, left, right) }
 
     public mutating func append(_ data: [UInt8]) { append(leafHash: MerkleTree.leafHash(data)) }
     public mutating func append(leafHash: Digest) {

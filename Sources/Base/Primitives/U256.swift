@@ -144,12 +144,9 @@ extension U256: CustomStringConvertible, LosslessStringConvertible, CanonicalCod
     /// - Precondition: at most 32 bytes.
     public init(bigEndianBytes bytes: some Collection<UInt8>) {
         precondition(bytes.count <= 32, "a U256 has at most 32 bytes, not \(bytes.count)")
-        var high: UInt128 = 0, low: UInt128 = 0
-        for byte in bytes {
-            high = high << 8 | low >> 120
-            low = low << 8 | UInt128(byte)
-        }
-        self.init(high: high, low: low)
+        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        withUnsafeMutableBytes(of: &words) { UnsafeMutableRawBufferPointer(rebasing: $0[(32 - bytes.count)...]).copyBytes(from: bytes) }
+        self.init(high: UInt128(words.0.bigEndian) << 64 | UInt128(words.1.bigEndian), low: UInt128(words.2.bigEndian) << 64 | UInt128(words.3.bigEndian))
     }
 
     /// Decimal digits.

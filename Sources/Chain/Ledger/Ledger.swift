@@ -97,6 +97,7 @@ public struct Ledger: Sendable {
     public internal(set) var logTree = MerkleTree()
     public internal(set) var head: BlockHeader
     public internal(set) var headHash: Digest
+    var admitted = AdmittedTransactions()
 
     public init(genesis: Genesis) throws(Invalid) {
         self.genesis = genesis

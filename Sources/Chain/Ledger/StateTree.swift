@@ -31,8 +31,8 @@ public struct StateTree: Sendable {
         }
     }
 
-    private static func leafHash(_ key: Digest, _ value: Digest) -> Digest { Digest.sha256([0] + key.bytes + value.bytes) }
-    private static func branchHash(_ left: Digest, _ right: Digest) -> Digest { Digest.sha256([1] + left.bytes + right.bytes) }
+    private static func leafHash(_ key: Digest, _ value: Digest) -> Digest { Digest.node(0, key, value) }
+    private static func branchHash(_ left: Digest, _ right: Digest) -> Digest { Digest.node(1, left, right) }
     private static func bit(_ key: [UInt8], _ depth: Int) -> Bool { key[depth / 8] >> UInt8(7 - depth % 8) & 1 == 1 }
     private static func leaf(_ key: Digest, _ value: Digest) -> Node { .leaf(key: key, value: value, hash: leafHash(key, value)) }
 

@@ -16,28 +16,35 @@ public struct StateKey<Value: CanonicalCodable & Sendable>: Sendable {
 
 /// The ledger's state: canonical bytes by key, typed at the access. Changes since a mark can be taken back.
 public struct WorldState: Sendable {
-    private var values: [[UInt8]: [UInt8]] = [:]
-    private var journal: [(key: [UInt8], before: [UInt8]?)] = []
+    /// Hashed and compared as one run of bytes.
+    private struct Key: Hashable, Comparable, Sendable {
+        let bytes: [UInt8]
+        init(_ bytes: [UInt8]) { self.bytes = bytes }
+        func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+        static func < (a: Key, b: Key) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
+    }
+    private var values: [Key: [UInt8]] = [:]
+    private var journal: [(key: Key, before: [UInt8]?)] = []
 
     public init() {}
-    public init(entries: some Sequence<(key: [UInt8], value: [UInt8])>) { for entry in entries { values[entry.key] = entry.value } }
+    public init(entries: some Sequence<(key: [UInt8], value: [UInt8])>) { for entry in entries { values[Key(entry.key)] = entry.value } }
 
     public var count: Int { values.count }
 
     public subscript<Value>(_ key: StateKey<Value>) -> Value? {
         get {
-            guard let bytes = values[key.bytes] else { return nil }
+            guard let bytes = values[Key(key.bytes)] else { return nil }
             do { return try Value(canonicalBytes: bytes) } catch { preconditionFailure("state.readable: \(Value.self) at \(hex(key.bytes)): \(error)") }
         }
         set {
-            let bytes = newValue?.canonicalBytes
-            guard values[key.bytes] != bytes else { return }
-            journal.append((key.bytes, values[key.bytes]))
-            values[key.bytes] = bytes
+            let bytes = newValue?.canonicalBytes, key = Key(key.bytes), before = values[key]
+            guard before != bytes else { return }
+            journal.append((key, before))
+            values[key] = bytes
         }
     }
 
-    public func bytes(_ key: [UInt8]) -> [UInt8]? { values[key] }
+    public func bytes(_ key: [UInt8]) -> [UInt8]? { values[Key(key)] }
 
     /// A place to come back to.
     public var mark: Int { journal.count }
@@ -47,9 +54,9 @@ public struct WorldState: Sendable {
 
     /// What changed since the last call, by key; nil for what is gone.
     public mutating func takeChanges() -> [(key: [UInt8], value: [UInt8]?)] {
-        var first: [[UInt8]: [UInt8]?] = [:]
+        var first: [Key: [UInt8]?] = [:]
         for change in journal where first[change.key] == nil { first[change.key] = .some(change.before) }
         journal = []
-        return first.filter { values[$0.key] != $0.value }.keys.sorted { $0.lexicographicallyPrecedes($1) }.map { ($0, values[$0]) }
+        return first.filter { values[$0.key] != $0.value }.keys.sorted().map { ($0.bytes, values[$0]) }
     }
 }

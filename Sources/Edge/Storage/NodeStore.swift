@@ -25,7 +25,7 @@ public final class NodeStore: Sendable {
             var configuration = Configuration()
             configuration.label = "store"
             configuration.prepareDatabase { database in
-                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 8192;")
+                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 2000;")
                 if let limitMiB {
                     let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4_096
                     _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, limitMiB << 20 / page))")
