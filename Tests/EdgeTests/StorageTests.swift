@@ -74,7 +74,7 @@ struct StorageTests {
                 #expect(try store.receipts(number: executed.header.number).map(\.hash) == [hash])
             }
             #expect(try store.receipt(.zero) == nil)
-            #expect(try store.recover(genesis, gcDepth: 5).ledger.head == all[4].2.header)
+            #expect(try store.recover(genesis, gcDepth: 5, reputationPeriod: 5).ledger.head == all[4].2.header)
         }
     }
 

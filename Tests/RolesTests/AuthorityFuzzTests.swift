@@ -41,7 +41,8 @@ enum AuthorityFuzz {
         let blocks = Array(room.disks[3].blocks.suffix(6)), next = room.machines[3]!.proposer
         let block = Block(epoch: Epoch(0), round: next.round, author: AuthorityIndex(3), timestamp: Instant(3_000), ancestors: next.ancestors(room.machines[3]!.dag), transactions: [[9, 9]])
         let signed = SignedBlock(block, by: room.keys[3], genesis: room.verifier.genesis)
-        return [.block(signed), .advance(next.round), .fetch(block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(blocks.suffix(3) + [signed])]
+        return [.block(signed), .advance(next.round), .fetch(block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(blocks.suffix(3) + [signed]), .recall,
+                .recollection(own: signed, highest: blocks[0]), .recollection(own: nil, highest: nil)]
     }()
 
     /// With the signature of the authority that sends it, so that more than the signature's check is reached.
@@ -50,6 +51,7 @@ enum AuthorityFuzz {
         return switch message {
         case .block(let block): .block(again(block))
         case .blocks(let blocks): .blocks(blocks.map(again))
+        case .recollection(let own, let highest): .recollection(own: own.map(again), highest: highest.map(again))
         default: message
         }
     }

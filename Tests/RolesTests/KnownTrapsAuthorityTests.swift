@@ -11,7 +11,7 @@ struct KnownTrapsAuthorityTests {
     /// entered, since that block may be the one that makes the quorum.
     @Test func `T5: one's own block that completes a quorum opens the next round at once, without a message from anybody`() throws {
         let room = try Room(count: 4), genesis = room.verifier.genesisBlocks
-        var machine = Authority(index: AuthorityIndex(0), verifier: room.verifier, key: room.keys[0], start: Instant(0), schedule: .roundRobin, executor: ChainingExecutor(), now: Instant(1_000))
+        var machine = Authority(index: AuthorityIndex(0), verifier: room.verifier, key: room.keys[0], start: Instant(0), schedule: .roundRobin, executor: ChainingExecutor(), recovered: .init(reserved: Round(0)), now: Instant(1_000))
         var now: UInt64 = 1_000
         _ = machine.handle(.started, now: Instant(now))
         // Two of three before its own delay is over.
