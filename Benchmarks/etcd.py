@@ -307,16 +307,16 @@ def main():
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--warm-up", type=float, default=4)
     parser.add_argument("--bytes", type=int, default=512, help="of a transaction, or of a value")
-    parser.add_argument("--rate", type=float, default=10_000, help="transactions a second offered to Assay in the first question")
+    parser.add_argument("--rate", type=float, default=20_000, help="transactions a second offered to Assay in the first question")
     parser.add_argument("--outstanding", type=int, default=1_500, help="puts that wait at a time in etcd's first question")
-    parser.add_argument("--common-rate", type=float, default=None, help="offered to both in the second question; by default half of --rate")
+    parser.add_argument("--common-rate", type=float, default=None, help="offered to both in the second question; by default a quarter of --rate")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     arguments = parser.parse_args()
     for program, remedy in ((arguments.assay, "build it with: make build"), (arguments.etcd, "Debian: apt-get install etcd-server")):
         if shutil.which(program) is None:
             raise SystemExit(f"etcd.py: no program {program}; {remedy}")
     os.makedirs(arguments.home, exist_ok=True)
-    common = arguments.common_rate or arguments.rate / 2
+    common = arguments.common_rate or arguments.rate / 4
     shape = (arguments.home, arguments.bytes, arguments.seconds, arguments.warm_up)
     questions = {
         "assay, most": lambda: measure_assay(arguments.assay, *shape, arguments.rate, []),
