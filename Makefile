@@ -66,12 +66,15 @@ $(VENV)/.installed: Tests/Python/requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r Tests/Python/requirements.txt
 	@touch $@
 
+# What fills the cores, or measures, runs by itself.
 test: packages-test $(VENV)/.installed
 	@mkdir -p $(BUILD)/demo
 	@[ -s $(TEXT) ] || bible -f gen1:1-rev22:21 | sed 's/^[^ ]* //' > $(TEXT)
 	$(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --skip EdgeTests
-	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeTests
+	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeTests --skip EdgeFuzzTests --skip ConsensusBenchTests
+	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeFuzzTests --no-parallel
+	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter ConsensusBenchTests --no-parallel
 
 fuzz: packages
 	$(SWIFT) build -c release --build-tests
