@@ -89,7 +89,7 @@ struct LeaderReputationTests {
         for step in 1...UInt64(10) {
             let round = Round(first.leader.round.rawValue + step), index = CommitIndex(first.index.rawValue + step)
             let blocks = drawn.committee.indices.map { BlockReference(round: round, author: $0, digest: .zero) }
-            if reputation.add(Commit(index: index, previous: .zero, timestamp: Instant(0), leader: blocks[0], blocks: blocks)) { changed = true }
+            if reputation.add(Commit(epoch: Epoch(0), index: index, previous: .zero, timestamp: Instant(0), leader: blocks[0], blocks: blocks)) { changed = true }
         }
         #expect(changed && reputation.swaps.tables.last?.absent == [])
     }
@@ -116,7 +116,7 @@ struct LeaderReputationTests {
         // Five of ten are never in time.
         for index in UInt64(1)...4 {
             let blocks = (0..<5).map { BlockReference(round: Round(index), author: AuthorityIndex($0), digest: .zero) }
-            _ = reputation.add(Commit(index: CommitIndex(index), previous: .zero, timestamp: Instant(0), leader: blocks[0], blocks: blocks))
+            _ = reputation.add(Commit(epoch: Epoch(0), index: CommitIndex(index), previous: .zero, timestamp: Instant(0), leader: blocks[0], blocks: blocks))
         }
         #expect(reputation.swaps.tables.last?.absent.count == 3)
         var committer = Committer(committee: drawn.committee, schedule: Self.schedule, leadersPerRound: 4)

@@ -95,7 +95,7 @@ enum LedgerFuzz {
             let admission = ledger.admission(of: transaction.raw)
             var next = ledger
             let index = CommitIndex(ledger.head.number + 1), reference = BlockReference(round: Round(index.rawValue), author: AuthorityIndex(0), digest: .zero)
-            let commit = Commit(index: index, previous: .zero, timestamp: script.now.advanced(by: 100), leader: reference, blocks: [reference])
+            let commit = Commit(epoch: Epoch(0), index: index, previous: .zero, timestamp: script.now.advanced(by: 100), leader: reference, blocks: [reference])
             let block: ExecutedBlock = next.execute(OrderedCommit(commit: commit, entries: [.init(author: AuthorityIndex(0), transaction: transaction.raw)]))
             guard next.brokenInvariants.isEmpty else { throw Fuzz.Broken("broken: \(next.brokenInvariants)") }
             if case .refused = admission { return false }

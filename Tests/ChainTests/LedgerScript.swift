@@ -45,7 +45,7 @@ struct LedgerScript {
         now = now.advanced(by: milliseconds)
         let index = CommitIndex(ledger.head.number + 1), author = AuthorityIndex(leader)
         let reference = BlockReference(round: Round(index.rawValue), author: author, digest: .zero)
-        let commit = Commit(index: index, previous: previous, timestamp: now, leader: reference, blocks: [reference])
+        let commit = Commit(epoch: Epoch(0), index: index, previous: previous, timestamp: now, leader: reference, blocks: [reference])
         previous = commit.digest
         let block: ExecutedBlock = ledger.execute(OrderedCommit(commit: commit, entries: raw.map { .init(author: author, transaction: $0) }))
         blocks.append(block)
@@ -58,7 +58,7 @@ struct LedgerScript {
         var again = try Ledger(genesis: genesis), previous = Digest.zero
         for block in blocks {
             let reference = BlockReference(round: Round(block.header.number), author: AuthorityIndex(validatorOwners.firstIndex(of: block.header.proposer) ?? 0), digest: .zero)
-            let commit = Commit(index: CommitIndex(block.header.number), previous: previous, timestamp: block.header.timestamp, leader: reference, blocks: [reference])
+            let commit = Commit(epoch: Epoch(0), index: CommitIndex(block.header.number), previous: previous, timestamp: block.header.timestamp, leader: reference, blocks: [reference])
             previous = commit.digest
             let _: ExecutedBlock = again.execute(OrderedCommit(commit: commit, entries: block.transactions.compactMap(\.transaction).map { .init(author: reference.author, transaction: $0.raw) }))
         }

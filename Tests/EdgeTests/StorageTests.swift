@@ -23,7 +23,7 @@ struct StorageTests {
                               transactions: Array(repeating: [UInt8](repeating: UInt8(number & 255), count: 8 << 10), count: blockBytes >> 13))
             let signed = SignedBlock(block, by: key, genesis: genesis.digest)
             let reference = BlockReference(round: block.round, author: block.author, digest: block.digest(genesis: genesis.digest))
-            let commit = Commit(index: CommitIndex(UInt64(number)), previous: previous, timestamp: genesis.time.advanced(by: UInt64(number) * 100), leader: reference, blocks: [reference])
+            let commit = Commit(epoch: Epoch(0), index: CommitIndex(UInt64(number)), previous: previous, timestamp: genesis.time.advanced(by: UInt64(number) * 100), leader: reference, blocks: [reference])
             previous = commit.digest
             let ordered = OrderedCommit(commit: commit, entries: [])
             let executed: ExecutedBlock = ledger.execute(ordered)

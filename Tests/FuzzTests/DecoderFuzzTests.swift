@@ -77,7 +77,7 @@ enum Decoders {
     }()
     private static let commit: Commit = {
         let references = blocks.map { verifier.reference(of: $0) }
-        return Commit(index: CommitIndex(7), previous: digest("previous"), timestamp: Instant(1_700_000_000_123), leader: references[2], blocks: references)
+        return Commit(epoch: Epoch(0), index: CommitIndex(7), previous: digest("previous"), timestamp: Instant(1_700_000_000_123), leader: references[2], blocks: references)
     }()
 
     static let consensus: [Fuzz] = [

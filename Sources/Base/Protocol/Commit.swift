@@ -3,6 +3,8 @@ import AssayPrimitives
 
 /// An ordered sub-DAG: what one committed leader adds to the ledger. Commits form a hash chain; two honest nodes have one chain.
 public struct Commit: Hashable, Sendable, CanonicalCodable {
+    public let epoch: Epoch
+    /// From 1 on, through all epochs.
     public let index: CommitIndex
     public let previous: Digest
     /// Ledger time: the stake-weighted median of the leader's parents' timestamps, never below the previous commit's.
@@ -11,7 +13,8 @@ public struct Commit: Hashable, Sendable, CanonicalCodable {
     /// By round, then author, the leader last.
     public let blocks: [BlockReference]
 
-    public init(index: CommitIndex, previous: Digest, timestamp: Instant, leader: BlockReference, blocks: [BlockReference]) {
+    public init(epoch: Epoch, index: CommitIndex, previous: Digest, timestamp: Instant, leader: BlockReference, blocks: [BlockReference]) {
+        self.epoch = epoch
         self.index = index
         self.previous = previous
         self.timestamp = timestamp
@@ -19,9 +22,10 @@ public struct Commit: Hashable, Sendable, CanonicalCodable {
         self.blocks = blocks
     }
 
-    public var digest: Digest { Digest.tagged("assay/commit/1") { $0.append(self) } }
+    public var digest: Digest { Digest.tagged("assay/commit/2") { $0.append(self) } }
 
     public func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(epoch)
         encoder.append(index)
         encoder.append(previous)
         encoder.append(timestamp)
@@ -29,6 +33,7 @@ public struct Commit: Hashable, Sendable, CanonicalCodable {
         encoder.append(blocks)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        epoch = try decoder.value()
         index = try decoder.value()
         previous = try decoder.value()
         timestamp = try decoder.value()

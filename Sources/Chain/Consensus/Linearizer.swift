@@ -43,7 +43,7 @@ public struct Linearizer: Sendable {
         // The leader first, so that no sibling of it takes its slot.
         slots.insert(leader.slot)
         let blocks = found.filter { $0 != leader && slots.insert($0.slot).inserted } + [leader]
-        let commit = Commit(index: nextIndex, previous: last?.digest ?? .zero, timestamp: timestamp(leader, dag), leader: leader, blocks: blocks)
+        let commit = Commit(epoch: committee.epoch, index: nextIndex, previous: last?.digest ?? .zero, timestamp: timestamp(leader, dag), leader: leader, blocks: blocks)
         record(commit)
         return commit
     }
