@@ -84,6 +84,8 @@ extension Ledger {
 
     public func member(_ trainer: Address) -> MemberRecord? { state[Runs.memberKey(trainer)] }
     public func staker(_ owner: Address) -> StakerRecord? { state[Staking.validatorKey(owner)] ?? state[Staking.trainerKey(owner)] }
+    /// All who are or were validators, in the order in which they came.
+    public var registeredValidators: [StakerRecord] { (state[Staking.validators]?.addresses ?? []).compactMap { state[Staking.validatorKey($0)] } }
     /// Whose node key an address is.
     public func owner(ofNodeKey address: Address) -> Address? { state[Staking.identityKey(address)]?.owner }
     public func claimable(_ owner: Address) -> U256 { state[Rewards.key(owner)]?.claimable ?? 0 }
