@@ -26,14 +26,16 @@ public struct Reservation: Hashable, Sendable {
     /// A round that no memory fulfils: written while it is not certain which rounds of our own are free.
     public static let unsure = Round(.max)
     /// Doubt of a node that has not found out anything yet.
-    static let withoutEnd = Epoch(.max)
+    private static let withoutEnd = Epoch(.max)
+    /// Of a node that has lost it.
+    package static func lost(in epoch: Epoch) -> Reservation { Reservation(epoch: epoch, round: unsure, doubtThrough: withoutEnd) }
 
     public init(epoch: Epoch, round: Round, doubtThrough: Epoch? = nil) { (self.epoch, self.round, self.doubtThrough) = (epoch, round, doubtThrough) }
     /// Of a node that has never made a block.
     public static let none = Reservation(epoch: Epoch(0), round: Round(0))
 
     /// Up to which round own blocks of an epoch may exist; nil if that is not known.
-    func round(in epoch: Epoch) -> Round? {
+    package func round(in epoch: Epoch) -> Round? {
         if round == Reservation.unsure || self.epoch > epoch { return nil }
         if self.epoch == epoch { return round }
         return doubtThrough.map { epoch <= $0 } ?? false ? nil : Round(0)
@@ -43,7 +45,7 @@ public struct Reservation: Hashable, Sendable {
     public var isDoubtful: Bool { round == Reservation.unsure || doubtThrough != nil }
 
     /// What is to be kept before own blocks of an epoch may go up to a round, or while it is not known up to which they do.
-    func reserving(_ round: Round, in epoch: Epoch) -> Reservation {
+    package func reserving(_ round: Round, in epoch: Epoch) -> Reservation {
         round == Reservation.unsure || self.epoch > epoch
             ? Reservation(epoch: max(epoch, self.epoch), round: Reservation.unsure, doubtThrough: doubtThrough)
             : Reservation(epoch: epoch, round: round, doubtThrough: doubtThrough)
@@ -51,7 +53,7 @@ public struct Reservation: Hashable, Sendable {
 
     /// The others have been asked in an epoch. Nothing of ours is in a later one than the next: a quorum of them had not closed this one when we had lost our memory.
     /// In the next one we may have been before them, and must ask again.
-    func recollected(in epoch: Epoch) -> Reservation {
+    package func recollected(in epoch: Epoch) -> Reservation {
         Reservation(epoch: self.epoch, round: round, doubtThrough: doubtThrough == Reservation.withoutEnd ? epoch.next : nil)
     }
 }

@@ -58,7 +58,7 @@ public struct Succession<E: Executor>: Sendable {
     public init(identity: Identity, genesis: Digest, start: Instant, committee: Committee, parameters: Authority<E>.Parameters = .init(), executor: E,
                 recovered: Authority<E>.Recovered, reservation: Reservation?, now: Instant) {
         (self.identity, self.genesis, self.start, self.parameters) = (identity, genesis, start, parameters)
-        self.reservation = reservation ?? Reservation(epoch: committee.epoch, round: Reservation.unsure, doubtThrough: Reservation.withoutEnd)
+        self.reservation = reservation ?? .lost(in: committee.epoch)
         var recovered = recovered
         recovered.reserved = self.reservation.round(in: committee.epoch)
         authority = Succession.authority(identity, genesis, start, committee, parameters, executor, recovered, now)

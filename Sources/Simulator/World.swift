@@ -139,6 +139,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
         if faults.cutEvery > 0 { queue.add(.cut, at: now.advanced(by: faults.cutEvery)) }
     }
 
+    /// Of each validator: its seat in its present epoch, and the last round of its own in it.
+    public var seats: [AuthorityIndex?] { nodes.map { $0.authority?.index } }
+    public var lastOwnRounds: [Round?] { nodes.map { $0.authority?.lastOwnRound } }
     public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
     public var isOver: Bool { nodes.allSatisfy { $0.authority != nil && $0.isOver } }
     private var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }

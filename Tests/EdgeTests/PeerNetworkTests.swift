@@ -10,11 +10,12 @@ import Testing
 @Suite(.serialized) struct PeerNetworkTests {
     private static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     private let genesis = Digest.sha256([1])
+    private func owner(_ number: Int) -> Address { Address(number: UInt64(number + 1)) }
 
     private func network(_ identity: NetworkIdentity, own: Int, _ peers: [PeerNetwork.Peer], genesis other: Digest? = nil) -> PeerNetwork {
-        PeerNetwork(identity: identity, own: AuthorityIndex(own), genesis: other ?? genesis, peers: peers, log: Self.quiet)
+        PeerNetwork(identity: identity, own: owner(own), genesis: other ?? genesis, peers: peers, log: Self.quiet)
     }
-    private func peer(_ index: Int, _ identity: NetworkIdentity, port: Int = 1) -> PeerNetwork.Peer { .init(index: AuthorityIndex(index), host: "127.0.0.1", port: port, key: identity.keyDigest) }
+    private func peer(_ index: Int, _ identity: NetworkIdentity, port: Int = 1) -> PeerNetwork.Peer { .init(owner: owner(index), host: "127.0.0.1", port: port, key: identity.keyDigest) }
 
     /// Waits for a condition; false after ten seconds.
     private func comes(_ condition: () -> Bool) async -> Bool {
@@ -26,7 +27,7 @@ import Testing
         return true
     }
 
-    /// Two that have greeted each other: seats 0 and 1.
+    /// Two that have greeted each other: owners 0 and 1.
     private func pair() async throws -> (zero: PeerNetwork, one: PeerNetwork) {
         let ids = try (0..<2).map { _ in try NetworkIdentity.generate() }
         let one = network(ids[1], own: 1, [peer(0, ids[0])])
@@ -36,16 +37,16 @@ import Testing
         try #require(await areConnected(zero, one))
         return (zero, one)
     }
-    private func areConnected(_ zero: PeerNetwork, _ one: PeerNetwork) async -> Bool { await comes { zero.connected == [AuthorityIndex(1)] && one.connected == [AuthorityIndex(0)] } }
+    private func areConnected(_ zero: PeerNetwork, _ one: PeerNetwork) async -> Bool { await comes { zero.connected == [owner(1)] && one.connected == [owner(0)] } }
 
     @Test func `validators greet each other and frames arrive whole and in order`() async throws {
         let (zero, one) = try await pair()
         let sent = (0..<50).map { Frame(kind: 1, bytes: [UInt8](repeating: UInt8($0), count: $0 * 1_000)) }
-        for frame in sent { zero.send(frame, to: AuthorityIndex(1)) }
+        for frame in sent { zero.send(frame, to: owner(1)) }
         var received: [Frame] = []
         for await event in one.events {
             guard case .frame(let frame, let from) = event else { continue }
-            #expect(from == AuthorityIndex(0))
+            #expect(from == owner(0))
             received.append(frame)
             one.handled(frame, from: from)
             if received.count == sent.count { break }
@@ -87,13 +88,47 @@ import Testing
         await one.stop()
     }
 
+    @Test func `who may connect is told while it runs: a newcomer comes, one that is no longer named goes, and a changed key is a stranger's until it is known`() async throws {
+        let ids = try (0..<4).map { _ in try NetworkIdentity.generate() }
+        let one = network(ids[1], own: 1, [])
+        let port = try await one.start(host: "127.0.0.1", port: 0)
+        let zero = network(ids[0], own: 0, [])
+        try await zero.start(host: "127.0.0.1", port: 0)
+        let newcomer = network(ids[2], own: 2, [peer(1, ids[1], port: port)])
+        let newPort = try await newcomer.start(host: "127.0.0.1", port: 0)
+
+        // Named on one side only it is refused; on both it is there.
+        zero.setPeers([peer(1, ids[1], port: port)])
+        #expect(await comes { one.counters.refused >= 1 })
+        #expect(zero.connected == [])
+        one.setPeers([peer(0, ids[0]), peer(2, ids[2], port: newPort)])
+        #expect(await comes { one.connected == [owner(0), owner(2)] && zero.connected == [owner(1)] && newcomer.connected == [owner(1)] })
+
+        // Nothing changes: nobody loses a connection.
+        let frames = one.counters.receivedFrames
+        one.setPeers([peer(2, ids[2], port: newPort), peer(0, ids[0])])
+        zero.send(Frame(kind: 1, bytes: [1]), to: owner(1))
+        #expect(await comes { one.counters.receivedFrames == frames + 1 })
+        #expect(one.connected == [owner(0), owner(2)])
+
+        one.setPeers([peer(0, ids[0])])
+        #expect(await comes { one.connected == [owner(0)] && newcomer.connected == [] })
+
+        // One's view of zero has another key now: zero's connection goes, and comes again once the key is zero's.
+        one.setPeers([peer(0, ids[3])])
+        #expect(await comes { one.connected == [] && zero.connected == [] })
+        one.setPeers([peer(0, ids[0])])
+        #expect(await areConnected(zero, one))
+        for network in [zero, one, newcomer] { await network.stop() }
+    }
+
     @Test func `a frame above the limit costs the connection and nothing else`() async throws {
         let (zero, one) = try await pair()
         var chance = SeededGenerator(seed: 6)
-        zero.send(Frame(kind: 1, bytes: (0..<Limits.frameBytes / 8 + 1).flatMap { _ in withUnsafeBytes(of: chance.next()) { Array($0) } }), to: AuthorityIndex(1))
+        zero.send(Frame(kind: 1, bytes: (0..<Limits.frameBytes / 8 + 1).flatMap { _ in withUnsafeBytes(of: chance.next()) { Array($0) } }), to: owner(1))
         #expect(await comes { one.counters.refused >= 1 })
         #expect(one.counters.receivedFrames == 0)
-        #expect(await areConnected(zero, one), "the lower seat dials again")
+        #expect(await areConnected(zero, one), "the lower address dials again")
         await zero.stop()
         await one.stop()
     }
@@ -103,7 +138,7 @@ import Testing
         var chance = SeededGenerator(seed: 7)
         let piece = (0..<1 << 17).flatMap { _ in withUnsafeBytes(of: chance.next()) { Array($0) } }
         let count = 48
-        for _ in 0..<count { zero.send(Frame(kind: 1, bytes: piece), to: AuthorityIndex(1)) }
+        for _ in 0..<count { zero.send(Frame(kind: 1, bytes: piece), to: owner(1)) }
         // Nobody takes the frames: reading stops a little above the limit, and stays there.
         #expect(await comes { one.counters.receivedBytes >= PeerNetwork.inboundLimit })
         var last = -1

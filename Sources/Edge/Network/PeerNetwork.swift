@@ -8,22 +8,24 @@ import NIOSSL
 import NIOTLS
 import Synchronization
 
-/// Connections between a network's validators: TLS 1.3 both ways, keys pinned by the committee, one connection a pair (the lower seat dials).
+/// Connections between a network's validators: TLS 1.3 both ways, keys pinned by the ledger, one connection a pair (the lower address dials).
+///
+/// Nodes are known by their owners' accounts, since seats change with the committee. Who may connect is told by `setPeers`, at any time.
 ///
 /// A peer that sends garbage, too large a frame or another network's greeting loses its connection, and nothing else happens.
 public final class PeerNetwork: Sendable {
     public struct Peer: Hashable, Sendable {
-        public let index: AuthorityIndex
+        public let owner: Address
         public let host: String
         public let port: Int
         /// SHA-256 of the key's SubjectPublicKeyInfo.
         public let key: Digest
-        public init(index: AuthorityIndex, host: String, port: Int, key: Digest) { (self.index, self.host, self.port, self.key) = (index, host, port, key) }
+        public init(owner: Address, host: String, port: Int, key: Digest) { (self.owner, self.host, self.port, self.key) = (owner, host, port, key) }
     }
     public enum Event: Sendable {
-        case connected(AuthorityIndex)
-        case disconnected(AuthorityIndex)
-        case frame(Frame, from: AuthorityIndex)
+        case connected(Address)
+        case disconnected(Address)
+        case frame(Frame, from: Address)
     }
     public struct Counters: Hashable, Sendable {
         public var sentBytes = 0, receivedBytes = 0, sentFrames = 0, receivedFrames = 0, refused = 0
@@ -39,9 +41,8 @@ public final class PeerNetwork: Sendable {
     private static let helloSeconds: Int64 = 5
 
     let identity: NetworkIdentity
-    let own: AuthorityIndex
+    let own: Address
     let genesis: Digest
-    let peers: [Peer]
     let log: Logger
     private let group: MultiThreadedEventLoopGroup
     private let state = Mutex(State())
@@ -49,11 +50,14 @@ public final class PeerNetwork: Sendable {
     public let events: AsyncStream<Event>
 
     private struct State {
-        var channels: [AuthorityIndex: any Channel] = [:]
-        var waitingBytes: [AuthorityIndex: Int] = [:]
+        /// Who may connect.
+        var peers: [Address: Peer] = [:]
+        var channels: [Address: any Channel] = [:]
+        var isListening = false
+        var waitingBytes: [Address: Int] = [:]
         /// Received and not yet handled.
-        var inboundBytes: [AuthorityIndex: Int] = [:]
-        var paused: Set<AuthorityIndex> = []
+        var inboundBytes: [Address: Int] = [:]
+        var paused: Set<Address> = []
         /// Connections that came and were not greeted yet, oldest first.
         var strangers: [any Channel] = []
         var counters = Counters()
@@ -61,10 +65,11 @@ public final class PeerNetwork: Sendable {
         var isStopped = false
     }
 
-    public init(identity: NetworkIdentity, own: AuthorityIndex, genesis: Digest, peers: [Peer], log: Logger) {
-        (self.identity, self.own, self.genesis, self.peers, self.log) = (identity, own, genesis, peers.filter { $0.index != own }, log)
+    public init(identity: NetworkIdentity, own: Address, genesis: Digest, peers: [Peer], log: Logger) {
+        (self.identity, self.own, self.genesis, self.log) = (identity, own, genesis, log)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
+        setPeers(peers)
     }
 
     /// Listens and dials. - Returns: the port, which the system chose if 0 was asked for.
@@ -79,9 +84,28 @@ public final class PeerNetwork: Sendable {
         do { server = try await bootstrap.bind(host: host, port: port).get() } catch {
             throw NetworkError("cannot listen on \(host):\(port) for the other validators: \(PeerNetwork.reason(error))\n  Is another node running there? Change `listen` in node.json.")
         }
-        state.withLock { $0.server = server }
-        for peer in peers where peer.index > own { dial(peer, after: 0) }
+        let peers = state.withLock { state in
+            (state.server, state.isListening) = (server, true)
+            return state.peers.values.sorted { $0.owner < $1.owner }
+        }
+        for peer in peers where peer.owner > own { dial(peer, after: 0) }
         return server.localAddress?.port ?? port
+    }
+
+    /// Who may connect from now on. Who is not named loses its connection; so does one whose key or address is another now, and it is dialled anew.
+    public func setPeers(_ peers: [Peer]) {
+        let named = Dictionary(peers.filter { $0.owner != own }.map { ($0.owner, $0) }) { $1 }
+        let (gone, fresh) = state.withLock { state -> ([Address: any Channel], [Peer]) in
+            guard state.peers != named else { return ([:], []) }
+            let gone = state.channels.filter { named[$0.key] != state.peers[$0.key] }
+            let fresh = named.values.filter { state.peers[$0.owner] != $0 && $0.owner > own && state.isListening }.sorted { $0.owner < $1.owner }
+            state.peers = named
+            return (gone, fresh)
+        }
+        for peer in fresh {
+            if let channel = gone[peer.owner] { channel.closeFuture.whenComplete { _ in self.dial(peer, after: 50) } } else { dial(peer, after: 0) }
+        }
+        for channel in gone.values { channel.close(promise: nil) }
     }
 
     static func reason(_ error: any Error) -> String {
@@ -100,11 +124,11 @@ public final class PeerNetwork: Sendable {
         try? await group.shutdownGracefully()
     }
 
-    public var connected: [AuthorityIndex] { state.withLock { $0.channels.keys.sorted() } }
+    public var connected: [Address] { state.withLock { $0.channels.keys.sorted() } }
     public var counters: Counters { state.withLock { $0.counters } }
 
     /// Hands a frame to a peer's connection, if there is one. Never waits.
-    public func send(_ frame: Frame, to peer: AuthorityIndex) {
+    public func send(_ frame: Frame, to peer: Address) {
         let channel = state.withLock { state -> (any Channel)? in
             guard let channel = state.channels[peer] else { return nil }
             let waiting = state.waitingBytes[peer, default: 0] + frame.bytes.count
@@ -121,11 +145,12 @@ public final class PeerNetwork: Sendable {
         channel?.writeAndFlush(frame).whenComplete { _ in self.state.withLock { state in state.waitingBytes[peer, default: 0] -= frame.bytes.count } }
     }
     /// Closes a peer's connection for what came over it. It may come again, and is greeted anew.
-    public func drop(_ peer: AuthorityIndex, _ reason: String) {
+    public func drop(_ peer: Address, _ reason: String) {
         refused("\(peer): \(reason)")
         state.withLock { $0.channels[peer] }?.close(promise: nil)
     }
-    public func broadcast(_ frame: Frame) { for peer in peers { send(frame, to: peer.index) } }
+    /// To all that are connected.
+    public func broadcast(_ frame: Frame) { for peer in connected { send(frame, to: peer) } }
 
     // MARK: Connections
 
@@ -145,11 +170,11 @@ public final class PeerNetwork: Sendable {
 
     private func setUp(_ channel: any Channel, tls: Side) -> EventLoopFuture<Void> {
         if case .server = tls { admit(channel) }
-        let pinned = Shared<AuthorityIndex?>(nil)
+        let pinned = Shared<Address?>(nil)
         let verify: NIOSSLCustomVerificationCallback = { certificates, promise in
             let digest = certificates.first.flatMap { try? NetworkIdentity.digest(of: $0) }
-            guard let peer = self.peers.first(where: { $0.key == digest }) else { return promise.succeed(.failed) }
-            pinned.withLock { $0 = peer.index }
+            guard let peer = self.state.withLock({ state in state.peers.values.first { $0.key == digest } }) else { return promise.succeed(.failed) }
+            pinned.withLock { $0 = peer.owner }
             promise.succeed(.certificateVerified)
         }
         return channel.eventLoop.makeCompletedFuture {
@@ -182,10 +207,10 @@ public final class PeerNetwork: Sendable {
     }
 
     private func dial(_ peer: Peer, after milliseconds: Int64) {
-        guard !state.withLock({ $0.isStopped }) else { return }
+        guard !state.withLock({ $0.isStopped || $0.peers[peer.owner] != peer }) else { return }
         let again = min(2_000, max(100, milliseconds * 2))
         group.next().scheduleTask(in: .milliseconds(milliseconds)) {
-            guard !self.state.withLock({ $0.isStopped || $0.channels[peer.index] != nil }), let tls = try? NIOSSLContext(configuration: self.configuration(server: false)) else { return }
+            guard !self.state.withLock({ $0.isStopped || $0.channels[peer.owner] != nil || $0.peers[peer.owner] != peer }), let tls = try? NIOSSLContext(configuration: self.configuration(server: false)) else { return }
             ClientBootstrap(group: self.group).connectTimeout(.seconds(2)).channelInitializer { self.setUp($0, tls: .client(tls)) }
                 .connect(host: peer.host, port: peer.port).whenComplete { result in
                     switch result {
@@ -198,7 +223,7 @@ public final class PeerNetwork: Sendable {
 
     // MARK: What sessions tell
 
-    func greeted(_ peer: AuthorityIndex, _ channel: any Channel) {
+    func greeted(_ peer: Address, _ channel: any Channel) {
         let old = state.withLock { state -> (any Channel)? in
             defer {
                 (state.channels[peer], state.waitingBytes[peer]) = (channel, 0)
@@ -211,7 +236,7 @@ public final class PeerNetwork: Sendable {
         log.debug("connected", metadata: ["peer": "\(peer)"])
         continuation.yield(.connected(peer))
     }
-    func received(_ frame: Frame, from peer: AuthorityIndex) {
+    func received(_ frame: Frame, from peer: Address) {
         let full = state.withLock { state -> (any Channel)? in
             state.counters.receivedBytes += frame.bytes.count
             state.counters.receivedFrames += 1
@@ -223,7 +248,7 @@ public final class PeerNetwork: Sendable {
         continuation.yield(.frame(frame, from: peer))
     }
     /// Whoever took a frame from `events` is done with it: its bytes no longer count against the peer.
-    public func handled(_ frame: Frame, from peer: AuthorityIndex) {
+    public func handled(_ frame: Frame, from peer: Address) {
         let resumed = state.withLock { state -> (any Channel)? in
             let left = max(0, state.inboundBytes[peer, default: 0] - frame.bytes.count - Frame.overhead)
             state.inboundBytes[peer] = left
@@ -236,7 +261,7 @@ public final class PeerNetwork: Sendable {
         state.withLock { $0.counters.refused += 1 }
         log.debug("connection refused", metadata: ["reason": "\(reason)"])
     }
-    func closed(_ peer: AuthorityIndex, _ channel: any Channel) {
+    func closed(_ peer: Address, _ channel: any Channel) {
         let wasCurrent = state.withLock { state -> Bool in
             guard let current = state.channels[peer], ObjectIdentifier(current) == ObjectIdentifier(channel) else { return false }
             state.channels[peer] = nil
@@ -258,7 +283,7 @@ final class Shared<Value: Sendable>: Sendable {
 
 /// One connection: greeting first, then frames.
 ///
-/// The greeting's seat must be that of the pinned key.
+/// The greeting's owner must be that of the pinned key.
 final class PeerSession: ChannelInboundHandler, Sendable {
     typealias InboundIn = Frame
     typealias OutboundOut = Frame
@@ -266,13 +291,13 @@ final class PeerSession: ChannelInboundHandler, Sendable {
 
     let isGreeted = Shared(false)
     private let network: PeerNetwork
-    private let pinned: Shared<AuthorityIndex?>
+    private let pinned: Shared<Address?>
 
-    init(network: PeerNetwork, pinned: Shared<AuthorityIndex?>) { (self.network, self.pinned) = (network, pinned) }
+    init(network: PeerNetwork, pinned: Shared<Address?>) { (self.network, self.pinned) = (network, pinned) }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent {
-            let greeting = Greeting(genesis: network.genesis, seat: network.own)
+            let greeting = Greeting(genesis: network.genesis, owner: network.own)
             context.writeAndFlush(wrapOutboundOut(Frame(kind: PeerSession.helloKind, bytes: greeting.canonicalBytes)), promise: nil)
         }
         context.fireUserInboundEventTriggered(event)
@@ -289,12 +314,12 @@ final class PeerSession: ChannelInboundHandler, Sendable {
         } catch { refuse(context, "\(error)") }
     }
 
-    private func check(_ frame: Frame, _ peer: AuthorityIndex) throws {
+    private func check(_ frame: Frame, _ peer: Address) throws {
         guard frame.kind == PeerSession.helloKind else { throw NetworkError("no greeting") }
         guard let greeting = try? Greeting(canonicalBytes: frame.bytes) else { throw NetworkError("no greeting of this protocol") }
-        guard greeting.version == Limits.protocolVersion else { throw NetworkError("\(peer) speaks protocol version \(greeting.version), this node \(Limits.protocolVersion)") }
+        guard greeting.version == Limits.protocolVersion else { throw NetworkError("\(peer) speaks protocol version \(greeting.version), this node \(Limits.protocolVersion): the older of the two must be replaced") }
         guard greeting.genesis == network.genesis else { throw NetworkError("\(peer) belongs to another network: its genesis is \(greeting.genesis)") }
-        guard greeting.seat == peer else { throw NetworkError("the key of \(peer) says it is \(greeting.seat)") }
+        guard greeting.owner == peer else { throw NetworkError("the key of \(peer) says it is \(greeting.owner)") }
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ reason: String) {

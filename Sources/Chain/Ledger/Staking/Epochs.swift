@@ -14,7 +14,7 @@ enum Epochs {
 
     static func begin(_ genesis: Genesis, _ committee: Committee, _ state: inout WorldState) {
         state[committeeKey(committee.epoch)] = committee
-        state[key] = EpochRecord(committee, began: genesis.time)
+        state[key] = EpochRecord(committee, after: CommitIndex(0), began: genesis.time)
     }
 
     static func advance(_ executed: [OrderedCommit.Executed], _ environment: inout Environment) {
@@ -40,7 +40,7 @@ enum Epochs {
         var past = record.past + [.init(epoch: record.epoch, ended: time)]
         for ended in past where ended.ended.advanced(by: environment.rules.unbondingMilliseconds) < time { environment.state[committeeKey(ended.epoch)] = nil }
         past.removeAll { $0.ended.advanced(by: environment.rules.unbondingMilliseconds) < time }
-        record = EpochRecord(next, began: time, past: past)
+        record = EpochRecord(next, after: CommitIndex(environment.block.number), began: time, past: past)
         environment.emit(Staking.epochChanged, from: ContractAddress.staking, .uint(epoch.rawValue), .bytes32(next.digest), .uint(UInt64(next.size)))
     }
 
@@ -104,14 +104,16 @@ struct EpochRecord: Hashable, Sendable, CanonicalCodable {
         }
     }
     var epoch: Epoch
+    /// The last commit of the epoch before.
+    var after: CommitIndex
     var began: Instant
     var seats: [Seat]
     var closing: Closing?
     /// Epochs whose committees are kept, oldest first.
     var past: [Past]
 
-    init(_ committee: Committee, began: Instant, past: [Past] = []) {
-        (epoch, self.began, self.past) = (committee.epoch, began, past)
+    init(_ committee: Committee, after: CommitIndex, began: Instant, past: [Past] = []) {
+        (epoch, self.after, self.began, self.past) = (committee.epoch, after, began, past)
         seats = committee.members.map { Seat(owner: $0.owner, stake: $0.stake) }
     }
     var total: UInt64 { seats.reduce(0) { $0 + $1.stake.rawValue } }
@@ -120,6 +122,7 @@ struct EpochRecord: Hashable, Sendable, CanonicalCodable {
 
     func encode(into encoder: inout CanonicalEncoder) {
         encoder.append(epoch)
+        encoder.append(after)
         encoder.append(began)
         encoder.append(seats)
         encoder.append(optional: closing)
@@ -127,6 +130,7 @@ struct EpochRecord: Hashable, Sendable, CanonicalCodable {
     }
     init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         epoch = try decoder.value()
+        after = try decoder.value()
         began = try decoder.value()
         seats = try decoder.array(limit: Limits.committeeSize)
         closing = try decoder.optional()
@@ -160,6 +164,8 @@ extension Ledger {
     /// The committee that comes after this one, once it is known.
     public var nextCommittee: Committee? { state[Epochs.committeeKey(epoch.next)] }
     public func committee(of epoch: Epoch) -> Committee? { state[Epochs.committeeKey(epoch)] }
+    /// The last commit of the epoch before this one; 0 in the first.
+    public var epochAfter: CommitIndex { state[Epochs.key]?.after ?? CommitIndex(0) }
     /// The commit with which this epoch began to close; nil while it goes on.
     public var closingSince: CommitIndex? { state[Epochs.key]?.closing?.at }
 }
