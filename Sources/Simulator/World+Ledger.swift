@@ -7,6 +7,8 @@ import AssayRoles
 /// The real ledger in a simulated world.
 extension Ledger: WorldLedger {
     public var worldHead: LedgerHead { LedgerHead(self) }
+    /// The header has the state's root, its time and its number.
+    public var worldDigest: Digest? { headHash }
 
     public static func eventNames(_ executed: ExecutedBlock) -> [String] {
         executed.transactions.flatMap(\.logs).compactMap { log in log.topics.first.flatMap { names[$0] } }
@@ -69,8 +71,12 @@ extension World where Ledger == AssayLedger.Ledger {
     public init(_ world: WorldGenesis, seed: UInt64, options: Options) {
         var options = options
         options.first = world.joining
-        self.init(world, seed: seed, options: options) { genesis in
-            do { return try AssayLedger.Ledger(genesis: genesis) } catch { preconditionFailure("a world's genesis is a ledger's: \(error)") }
-        }
+        let memory = WorldMemory()
+        do {
+            var ledger = try AssayLedger.Ledger(genesis: world.genesis)
+            ledger.read = memory.read
+            let first = ledger
+            self.init(world, seed: seed, options: options, memory: memory) { _ in first }
+        } catch { preconditionFailure("a world's genesis is a ledger's: \(error)") }
     }
 }

@@ -11,8 +11,21 @@ public protocol WorldLedger: Executor {
     /// Identities that lost stake, in order, and what else must never be.
     var slashedIdentities: [Address] { get }
     var brokenInvariants: [String] { get }
+    /// What the three above are functions of; nil if each node must be asked by itself.
+    var worldDigest: Digest? { get }
     /// Names of the events that a commit gave rise to.
     static func eventNames(_ executed: Executed) -> [String]
+}
+
+extension WorldLedger {
+    public var worldDigest: Digest? { nil }
+}
+
+/// A ledger from outside.
+struct WorldView: Sendable {
+    let head: LedgerHead
+    let broken: [String]
+    init(_ ledger: some WorldLedger) { (head, broken) = (ledger.worldHead, ledger.brokenInvariants) }
 }
 
 /// The whole of Assay in one thread and by one seed: authorities that order, ledgers that execute, scorers and trainers that work, over
@@ -41,25 +54,13 @@ public struct World<Ledger: WorldLedger>: Sendable {
         /// A lone one's trainers do not reach it either.
         func isAlone(_ index: Int) -> Bool { away == [index] }
     }
-    /// What survives a crash.
-    struct Disk: Sendable {
-        var blocks: [SignedBlock] = []
-        var commits: [OrderedCommit] = []
-        var votes: [CommitVote] = []
-        /// The small file beside the rest.
-        var reserved: Round? = Round(0)
-        /// Lost, and no block made since: such a one counts as faulty.
-        var isForgetful = false
-    }
     struct Node: Sendable {
         var authority: Machine?
         var scorer: ScorerShell?
-        var disk = Disk()
+        var disk = WorldDisk()
         var life = 0
         /// As its scorer last saw it.
         var isOver = false
-        /// Written with the next thing that must be durable.
-        var pending: [SignedBlock] = []
         var wakesAt: Instant?
         var passesAt: Instant?
     }
@@ -85,6 +86,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
 
     public let world: WorldGenesis
     public let options: Options
+    let memory: WorldMemory
+    /// How ledgers look from outside, by their digest: nodes with one state share it.
+    private var views: [Digest: WorldView] = [:]
     let makeLedger: @Sendable (Genesis) -> Ledger
     let verifier: BlockVerifier
     var nodes: [Node] = []
@@ -103,14 +107,17 @@ public struct World<Ledger: WorldLedger>: Sendable {
     public internal(set) var checks = WorldChecks()
 
     public init(_ world: WorldGenesis, seed: UInt64, options: Options, ledger: @escaping @Sendable (Genesis) -> Ledger) {
-        (self.world, self.options, makeLedger) = (world, options, ledger)
+        self.init(world, seed: seed, options: options, memory: WorldMemory(), ledger: ledger)
+    }
+    init(_ world: WorldGenesis, seed: UInt64, options: Options, memory: WorldMemory, ledger: @escaping @Sendable (Genesis) -> Ledger) {
+        (self.world, self.options, self.memory, makeLedger) = (world, options, memory, ledger)
         chance = SeededGenerator(seed: seed)
         now = world.genesis.time
         trainerLives = Array(repeating: 0, count: world.trainers.count)
         trainerDisks = Array(repeating: [], count: world.trainers.count)
         trainerPassesAt = Array(repeating: nil, count: world.trainers.count)
         guard let committee = try? world.genesis.committee() else { preconditionFailure("a world's genesis has a committee") }
-        verifier = BlockVerifier(committee: committee, genesis: world.genesis.digest)
+        verifier = BlockVerifier(committee: committee, genesis: world.genesis.digest, isSigned: memory.isSigned)
         nodes = world.validators.map { _ in Node() }
         skews = nodes.map { _ in options.faults.clockSkew == 0 ? 0 : chance.below(options.faults.clockSkew + 1) }
         if options.faults.slowLink > 0 {
@@ -190,7 +197,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
             queue.add(.poll(index, life: life), at: now.advanced(by: 200))
             let alive = nodes.indices.filter { nodes[$0].authority != nil && cut?.isAlone($0) != true }
             guard !alive.isEmpty, let ledger = nodes[alive[(index + Int(now.rawValue / 1_000 % 7)) % alive.count]].authority?.executor else { return }
-            send(trainers[index]!.see(ledger.worldHead, now: now), fromTrainer: index)
+            send(trainers[index]!.see(view(of: ledger).head, now: now), fromTrainer: index)
         case .crash:
             if now < faultsEnd {
                 queue.add(.crash, at: now.advanced(by: options.faults.crashEvery))
@@ -243,14 +250,14 @@ public struct World<Ledger: WorldLedger>: Sendable {
     // MARK: life and death
 
     private mutating func start(_ index: Int) {
-        let disk = nodes[index].disk
+        let disk = nodes[index].disk, recovered = disk.recovered(AuthorityIndex(index), gcDepth: options.gcDepth, reputationPeriod: options.reputationPeriod)
         var ledger = makeLedger(world.genesis)
         // The ledger is a function of the commits: executed again they must give the roots that were voted for.
         for (commit, vote) in zip(disk.commits, disk.votes) where ledger.execute(commit).vote != vote {
             checks.violate("replay", "validator \(index) executes commit \(commit.commit.index) otherwise after its restart")
         }
         nodes[index].life += 1
-        nodes[index].pending = []
+        nodes[index].disk.crash()
         (nodes[index].wakesAt, nodes[index].passesAt) = (nil, nil)
         var parameters = Machine.Parameters()
         parameters.gcDepth = options.gcDepth
@@ -258,7 +265,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
         nodes[index].authority = Machine(
             index: AuthorityIndex(index), verifier: verifier, key: world.consensusKeys[index], start: world.genesis.time, schedule: .shuffled(seed: verifier.genesis),
-            parameters: parameters, executor: ledger, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.votes.last, reserved: disk.reserved), now: clock(index))
+            parameters: parameters, executor: ledger, recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: recovered.reserved), now: clock(index))
         nodes[index].scorer = ScorerShell(
             machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
             compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : options.miscomputing.contains(index) ? .miscomputing : .honest,
@@ -293,11 +300,11 @@ public struct World<Ledger: WorldLedger>: Sendable {
         checks.count("validator crashed")
         if options.byzantine[index] == .amnesiac {
             checks.count("byzantine: \(ByzantineHabit.amnesiac.deed)")
-            nodes[index].disk = Disk()
+            nodes[index].disk = WorldDisk()
         } else if chance.below(1_000) < options.faults.diskLostPerMille, canForget(index) {
             // The small file may go with the rest or not.
             checks.count("validator's disk lost")
-            nodes[index].disk = Disk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved, isForgetful: true)
+            nodes[index].disk = WorldDisk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved, isForgetful: true)
         }
         nodes[index].authority = nil
         nodes[index].scorer = nil
@@ -322,30 +329,22 @@ public struct World<Ledger: WorldLedger>: Sendable {
             guard nodes[index].life == life, nodes[index].authority != nil else { return }
             if fails(effect, of: index) { return crash(index) }
             switch effect {
-            case .keep(let blocks): nodes[index].pending += blocks.map(\.signed)
+            case .keep(let blocks): nodes[index].disk.keep(blocks)
             case .reserve(let round): nodes[index].disk.reserved = round
-            case .persist(let block):
-                nodes[index].disk.isForgetful = false
-                nodes[index].disk.blocks += nodes[index].pending + [block.signed]
-                nodes[index].pending = []
+            case .persist(let block): nodes[index].disk.persist(block)
             case .executed(let commit, let vote, let executed):
                 for name in Ledger.eventNames(executed) { checks.count(name) }
-                nodes[index].disk.blocks += nodes[index].pending
-                nodes[index].pending = []
-                nodes[index].disk.commits.append(commit)
-                nodes[index].disk.votes.append(vote)
+                nodes[index].disk.executed(commit, vote)
                 record(3, Int(truncatingIfNeeded: vote.stateRoot.bytes.prefix(4).reduce(0) { $0 << 8 | UInt64($1) }))
                 saw = true
             case .send(let message, let peer): send(message, from: index, to: peer.index)
             case .broadcast(let message): for peer in nodes.indices where peer != index { send(message, from: index, to: peer) }
             case .load(let references, let peer):
-                let wanted = Set(references), genesis = verifier.genesis
-                let found = nodes[index].disk.blocks.filter { wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: genesis))) }
+                let found = nodes[index].disk.blocks(references)
                 perform(nodes[index].authority!.handle(.loaded(found, for: peer), now: clock(index)), of: index)
             case .loadRounds(let from, let to, let peer):
-                let found = nodes[index].disk.blocks.filter { $0.block.round >= from && $0.block.round <= to }
-                    .sorted { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }.prefix(Limits.fetchBlocks)
-                perform(nodes[index].authority!.handle(.loaded(Array(found), for: peer), now: clock(index)), of: index)
+                let found = nodes[index].disk.blocks(from: from, to: to, limit: Limits.fetchBlocks)
+                perform(nodes[index].authority!.handle(.loaded(found, for: peer), now: clock(index)), of: index)
             case .wake(let local):
                 let time = local.lowered(by: skews[index])
                 if let at = nodes[index].wakesAt, at > now, at <= time { continue }
@@ -373,11 +372,21 @@ public struct World<Ledger: WorldLedger>: Sendable {
     /// The scorer sees the ledger after the last of some commits.
     private mutating func look(_ index: Int) {
         guard let ledger = nodes[index].authority?.executor, nodes[index].scorer != nil else { return }
-        let head = ledger.worldHead
+        let view = view(of: ledger), head = view.head
         nodes[index].isOver = head.status.over
-        checks.look(head, broken: ledger.brokenInvariants)
+        checks.look(head, broken: view.broken)
         if let authority = nodes[index].authority { checks.bound(authority.suspendedCount, authority.missingCount, authority.poolCount, index) }
         submit(nodes[index].scorer!.see(head, now: now), by: index)
+    }
+
+    /// Ledgers of one digest look the same, so each is looked at once.
+    private mutating func view(of ledger: Ledger) -> WorldView {
+        guard let digest = ledger.worldDigest else { return WorldView(ledger) }
+        if let known = views[digest] { return known }
+        if views.count >= 64 { views = [:] }
+        let view = WorldView(ledger)
+        views[digest] = view
+        return view
     }
 
     private mutating func submit(_ transactions: [[UInt8]], by index: Int) {
