@@ -97,15 +97,15 @@ public struct Authority<E: Executor>: Sendable {
     public private(set) var isHalted = false
     private(set) var manager = BlockManager()
     private(set) var pool = TransactionPool()
-    private var sync = SyncState()
+    private(set) var sync = SyncState()
     private var reputation: LeaderReputation
-    private var votes = VoteLedger()
+    private(set) var votes = VoteLedger()
     private let key: KeyPair
     private var lastDecided: Slot?
     private var vote: CommitVote?
     private var votedIndex = CommitIndex(0)
     /// Accepted blocks with transactions that no commit has ordered yet: while there are some, rounds go by quickly.
-    private var unordered: Set<BlockReference> = []
+    private(set) var unordered: Set<BlockReference> = []
     private var ownLast: SignedBlock?
     private static var remindMilliseconds: UInt64 { 2_000 }
     private var remindedAt: (round: Round, at: Instant)?

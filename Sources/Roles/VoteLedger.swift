@@ -10,6 +10,9 @@ struct VoteLedger: Sendable {
     /// The highest commit that each authority has attested, however far ahead it is.
     private var latest: [AuthorityIndex: CommitIndex] = [:]
 
+    /// Different words about commits that are held.
+    var count: Int { tallies.values.reduce(0) { $0 + $1.count } }
+
     mutating func executed(_ vote: CommitVote) {
         own[vote.index.rawValue] = vote
         head = vote.index.rawValue

@@ -40,7 +40,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         case passScorer(Int, life: Int)
         case passTrainer(Int, life: Int)
         case poll(Int, life: Int)
-        case crash, storm, restart(Int), crashTrainer, restartTrainer(Int), cut, heal
+        case crash, storm, restart(Int), crashTrainer, restartTrainer(Int), cut, heal, pulse
     }
     /// Who is cut off from all others, and which way.
     struct Cut: Sendable {
@@ -79,6 +79,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
         public var gcDepth: UInt64 = 60
         /// Commits after which leaders are swapped: few, so that a short world sees it.
         public var reputationPeriod: UInt64 = 10
+        /// Rounds long decided stay at hand, to be drawn.
+        public var keepsHistory = false
+        /// Ends with the first violation, as things stand then.
+        public var stopsAtViolation = false
         /// Owners' transactions that must be executed before the roles can work, in order.
         public var first: [[UInt8]] = []
         public init() {}
@@ -98,6 +102,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
     var trainerPassesAt: [Instant?]
     var queue = EventQueue<Event>()
     var chance: SeededGenerator
+    var watches: [NodeWatch]
+    /// When each validator last executed a commit, or started.
+    var lastCommitAt: [Instant]
     var cut: Cut?
     /// How far ahead each validator's clock is.
     private var skews: [UInt64] = []
@@ -119,6 +126,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
         guard let committee = try? world.genesis.committee() else { preconditionFailure("a world's genesis has a committee") }
         verifier = BlockVerifier(committee: committee, genesis: world.genesis.digest, isSigned: memory.isSigned)
         nodes = world.validators.map { _ in Node() }
+        lastCommitAt = nodes.map { _ in world.genesis.time }
+        let watch = NodeWatch(committee, schedule: .shuffled(seed: verifier.genesis), reputationPeriod: options.reputationPeriod, keepsAll: options.keepsHistory)
+        watches = nodes.map { _ in watch }
         skews = nodes.map { _ in options.faults.clockSkew == 0 ? 0 : chance.below(options.faults.clockSkew + 1) }
         if options.faults.slowLink > 0 {
             let from = Int(chance.below(UInt64(nodes.count)))
@@ -136,11 +146,12 @@ public struct World<Ledger: WorldLedger>: Sendable {
         if faults.stormEvery > 0 { queue.add(.storm, at: now.advanced(by: faults.stormEvery)) }
         if faults.trainerCrashEvery > 0 { queue.add(.crashTrainer, at: now.advanced(by: faults.trainerCrashEvery)) }
         if faults.cutEvery > 0 { queue.add(.cut, at: now.advanced(by: faults.cutEvery)) }
+        queue.add(.pulse, at: faultsEnd)
     }
 
     public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
     public var isOver: Bool { nodes.allSatisfy { $0.authority != nil && $0.isOver } }
-    private var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
+    var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
 
     /// Plays until the run is over everywhere, or virtual time is up: then liveness is broken.
     public mutating func run(limitMilliseconds: UInt64) {
@@ -148,6 +159,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         while let time = queue.nextTime, time <= end, !isOver, let (time, event) = queue.next() {
             now = max(now, time)
             happen(event)
+            if options.stopsAtViolation, !checks.violations.isEmpty { return }
         }
         if !isOver { checks.violate("liveness", "the run is not over after \(limitMilliseconds) ms: windows settled \(ledgers.map { $0.worldHead.status.settled }) opened \(ledgers.map { $0.worldHead.status.opened?.description ?? "none" })") }
         for (index, node) in nodes.enumerated() { checks.events(node.scorer, isFaulty: faulty.contains(index)) }
@@ -244,6 +256,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
             guard let away = cut?.away else { return }
             cut = nil
             for index in away.sorted() where nodes[index].authority != nil { connect(index) }
+        case .pulse: lookForSilence()
         }
     }
 
@@ -270,6 +283,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
             machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
             compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : options.miscomputing.contains(index) ? .miscomputing : .honest,
                                   innerSteps: world.genesis.training.innerSteps, life: UInt64(nodes[index].life)), durations: options.durations, troubles: troubles())
+        watchRestart(of: index)
         perform(nodes[index].authority!.handle(.started, now: clock(index)), of: index)
         look(index)
         connect(index)
@@ -328,6 +342,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         for effect in options.byzantine[index].map({ twisted(effects, of: index, $0) }) ?? effects {
             guard nodes[index].life == life, nodes[index].authority != nil else { return }
             if fails(effect, of: index) { return crash(index) }
+            watch(effect, of: index)
             switch effect {
             case .keep(let blocks): nodes[index].disk.keep(blocks)
             case .reserve(let round): nodes[index].disk.reserved = round
@@ -355,6 +370,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
             case .note(let event): checks.note(event, by: index, faulty: faulty)
             }
         }
+        measure(index)
         if saw { look(index) }
     }
 
@@ -375,7 +391,6 @@ public struct World<Ledger: WorldLedger>: Sendable {
         let view = view(of: ledger), head = view.head
         nodes[index].isOver = head.status.over
         checks.look(head, broken: view.broken)
-        if let authority = nodes[index].authority { checks.bound(authority.suspendedCount, authority.missingCount, authority.poolCount, index) }
         submit(nodes[index].scorer!.see(head, now: now), by: index)
     }
 

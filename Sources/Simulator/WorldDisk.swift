@@ -4,7 +4,7 @@ import AssayProtocol
 
 /// A validator's disk: what survives a crash.
 struct WorldDisk: Sendable {
-    private var written: [(reference: BlockReference, block: SignedBlock)] = []
+    private(set) var written: [VerifiedBlock] = []
     private var places: [BlockReference: Int] = [:]
     /// Places by round, in the order of writing.
     private var rounds: [UInt64: [Int]] = [:]
@@ -40,7 +40,7 @@ struct WorldDisk: Sendable {
         for block in pending where places[block.reference] == nil {
             places[block.reference] = written.count
             rounds[block.round.rawValue, default: []].append(written.count)
-            written.append((block.reference, block.signed))
+            written.append(block)
             highest = max(highest, block.round)
         }
         pending.removeAll(keepingCapacity: true)
@@ -52,15 +52,15 @@ struct WorldDisk: Sendable {
     // MARK: reading
 
     func blocks(_ references: [BlockReference]) -> [SignedBlock] {
-        references.compactMap { places[$0] }.sorted().map { written[$0].block }
+        references.compactMap { places[$0] }.sorted().map { written[$0].signed }
     }
 
     func blocks(from: Round, to: Round, limit: Int) -> [SignedBlock] {
         var found: [SignedBlock] = []
         var round = from
         while round <= min(to, highest), found.count < limit {
-            let places = (rounds[round.rawValue] ?? []).sorted { (written[$0].reference.author, $0) < (written[$1].reference.author, $1) }
-            found += places.map { written[$0].block }
+            let places = (rounds[round.rawValue] ?? []).sorted { (written[$0].author, $0) < (written[$1].author, $1) }
+            found += places.map { written[$0].signed }
             round = round.next
         }
         return Array(found.prefix(limit))
@@ -75,9 +75,9 @@ struct WorldDisk: Sendable {
                ordered.commit.index <= LeaderReputation.firstNeeded(period: reputationPeriod, last: newest.index) { break }
         }
         let floor = recent.first.map { $0.leader.round.lowered(by: gcDepth) } ?? Round(0)
-        let own = written.lazy.filter { $0.reference.author == index }.max { $0.reference.round < $1.reference.round }
-        var blocks = written.filter { $0.reference.round > floor }.map(\.block)
-        if let own, own.reference.round <= floor { blocks.append(own.block) }
+        let own = written.lazy.filter { $0.author == index }.max { $0.round < $1.round }
+        var blocks = written.filter { $0.round > floor }.map(\.signed)
+        if let own, own.round <= floor { blocks.append(own.signed) }
         return (blocks, recent.reversed(), votes.last, reserved)
     }
 }
