@@ -102,11 +102,15 @@ public struct Authority<E: Executor>: Sendable {
     private(set) var votes = VoteLedger()
     private let key: KeyPair
     private var lastDecided: Slot?
+    /// The DAG's insertions when nothing more could be decided.
+    private var triedAt: UInt64?
     private var vote: CommitVote?
     private var votedIndex = CommitIndex(0)
     /// Accepted blocks with transactions that no commit has ordered yet: while there are some, rounds go by quickly.
     private(set) var unordered: Set<BlockReference> = []
     private var ownLast: SignedBlock?
+    /// Our round when an author's equivocation was last shown to the ledger.
+    private var accusedAt: [AuthorityIndex: Round] = [:]
     private static var remindMilliseconds: UInt64 { 2_000 }
     private var remindedAt: (round: Round, at: Instant)?
     private var reserved: Round
@@ -260,6 +264,8 @@ public struct Authority<E: Executor>: Sendable {
             // What is known already is not worth a signature's check, however often it is sent.
             let reference = verifier.reference(of: signed)
             guard !dag.contains(reference), !manager.isSuspended(reference) else { continue }
+            // Nor is one more twin of an author that was accused just now, if nobody's history needs it.
+            if isAccused(reference.author), !manager.isMissing(reference), !dag.references(in: reference.slot).isEmpty { continue }
             let block: VerifiedBlock
             do { block = try verifier.verify(signed, as: reference) } catch {
                 effects.append(.note(.refused(peer, error)))
@@ -269,12 +275,17 @@ public struct Authority<E: Executor>: Sendable {
             accepted += outcome.accepted
             for pair in outcome.equivocations {
                 effects.append(.note(.equivocated(pair.author, pair.round)))
+                guard !isAccused(pair.author) else { continue }
+                accusedAt[pair.author] = proposer.round
                 effects.append(.evidence(pair))
             }
             if !outcome.missing.isEmpty { sync.pull(from: peer, at: now.advanced(by: parameters.pullDelayMilliseconds)) }
         }
         take(accepted, &effects)
     }
+
+    /// One accusation settles an author, and who signs twins without end shall not make us sign as many. After some rounds it may be needed again.
+    private func isAccused(_ author: AuthorityIndex) -> Bool { accusedAt[author].map { proposer.round < $0.advanced(by: Self.reserveRounds) } ?? false }
 
     private mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
         guard !accepted.isEmpty else { return }
@@ -341,9 +352,13 @@ public struct Authority<E: Executor>: Sendable {
     }
 
     private mutating func decide(_ effects: inout [Effect]) {
-        while !isHalted {
+        // A message without a new block decides nothing, however many come.
+        while !isHalted, triedAt != dag.insertions {
             let statuses = proposer.committer.tryDecide(dag, after: lastDecided)
-            guard !statuses.isEmpty else { return }
+            guard !statuses.isEmpty else {
+                triedAt = dag.insertions
+                return
+            }
             for status in statuses {
                 lastDecided = status.slot
                 if !proposer.committer.decideDirectly(status.slot, dag).isDecided { effects.append(.note(.decidedIndirectly(status.slot))) }
