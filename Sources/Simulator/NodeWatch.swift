@@ -38,7 +38,8 @@ package struct NodeWatch: Sendable {
     }
 
     package func leader(of round: Round) -> AuthorityIndex { leaders.leaders(of: round).first?.author ?? AuthorityIndex(0) }
-    package func status(of slot: Slot) -> LeaderStatus { decided.last { $0.slot == slot } ?? .undecided(slot) }
+    /// What became of a round's leader.
+    package func status(of round: Round) -> LeaderStatus { decided.last { $0.slot.round == round } ?? .undecided(Slot(round, leader(of: round))) }
 
     /// The process begins, with what was on its disk.
     package mutating func restarted(blocks: some Sequence<VerifiedBlock>, commits: [Commit]) {
