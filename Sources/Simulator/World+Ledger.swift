@@ -66,6 +66,12 @@ extension WorldGenesis {
     }
 }
 
+/// The same two again, since only here the compiler sees world and ledger together and makes one fast machine of them.
+extension World where Ledger == AssayLedger.Ledger {
+    public mutating func run(limitMilliseconds: UInt64) { finish(limitMilliseconds) }
+    public mutating func play(milliseconds: UInt64) { advance(milliseconds) }
+}
+
 extension World where Ledger == AssayLedger.Ledger {
     /// A world on the real ledger.
     public init(_ world: WorldGenesis, seed: UInt64, options: Options) {

@@ -7,7 +7,7 @@ import AssayRoles
 extension World {
     /// Commits are due this long after the last fault, at every honest validator: time to start again, to fetch what was missed, and for the
     /// time-outs of some absent leaders.
-    static var silenceLimit: UInt64 { 60_000 }
+    static var silenceLimit: UInt64 { 40_000 }
 
     mutating func watchRestart(of index: Int) {
         let disk = nodes[index].disk
@@ -43,6 +43,9 @@ extension World {
         guard let authority = nodes[index].authority else { return }
         checks.bound(authority.sizes, committee: nodes.count, gcDepth: options.gcDepth, index)
     }
+
+    /// What honest validators hold.
+    public var sizes: [AuthoritySizes] { nodes.indices.filter { options.byzantine[$0] == nil }.compactMap { nodes[$0].authority?.sizes } }
 
     /// After the last fault commits go on at each honest validator, and never stop for long.
     mutating func lookForSilence() {

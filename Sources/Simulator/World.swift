@@ -79,6 +79,11 @@ public struct World<Ledger: WorldLedger>: Sendable {
         public var gcDepth: UInt64 = 60
         /// Commits after which leaders are swapped: few, so that a short world sees it.
         public var reputationPeriod: UInt64 = 10
+        /// Twins of each of a spammer's blocks, and how much more than usual a flooder sends.
+        public var spam = 3
+        public var flood = 1
+        /// Disks forget what ordering does not need any more: for runs without crashes whose memory is measured.
+        public var prunesDisks = false
         /// Rounds long decided stay at hand, to be drawn.
         public var keepsHistory = false
         /// Ends with the first violation, as things stand then.
@@ -150,21 +155,32 @@ public struct World<Ledger: WorldLedger>: Sendable {
     }
 
     public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
+    public var validatorIndices: Range<Int> { nodes.indices }
     public var isOver: Bool { nodes.allSatisfy { $0.authority != nil && $0.isOver } }
     var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
 
     /// Plays until the run is over everywhere, or virtual time is up: then liveness is broken.
-    public mutating func run(limitMilliseconds: UInt64) {
-        let end = world.genesis.time.advanced(by: limitMilliseconds)
+    public mutating func run(limitMilliseconds: UInt64) { finish(limitMilliseconds) }
+
+    /// Plays up to a time from the beginning on, and leaves things as they are then.
+    public mutating func play(milliseconds: UInt64) { advance(milliseconds) }
+
+    mutating func finish(_ limitMilliseconds: UInt64) {
+        advance(limitMilliseconds)
+        if options.stopsAtViolation, !checks.violations.isEmpty { return }
+        if !isOver { checks.violate("liveness", "the run is not over after \(limitMilliseconds) ms: windows settled \(ledgers.map { $0.worldHead.status.settled }) opened \(ledgers.map { $0.worldHead.status.opened?.description ?? "none" })") }
+        for (index, node) in nodes.enumerated() { checks.events(node.scorer, isFaulty: faulty.contains(index)) }
+        for trainer in trainers { checks.events(trainer) }
+        checks.finish(nodes.map { $0.disk.votes }, ledgers: ledgers, honest: honestIdentities)
+    }
+
+    mutating func advance(_ milliseconds: UInt64) {
+        let end = world.genesis.time.advanced(by: milliseconds)
         while let time = queue.nextTime, time <= end, !isOver, let (time, event) = queue.next() {
             now = max(now, time)
             happen(event)
             if options.stopsAtViolation, !checks.violations.isEmpty { return }
         }
-        if !isOver { checks.violate("liveness", "the run is not over after \(limitMilliseconds) ms: windows settled \(ledgers.map { $0.worldHead.status.settled }) opened \(ledgers.map { $0.worldHead.status.opened?.description ?? "none" })") }
-        for (index, node) in nodes.enumerated() { checks.events(node.scorer, isFaulty: faulty.contains(index)) }
-        for trainer in trainers { checks.events(trainer) }
-        checks.finish(nodes.map { $0.disk.votes }, ledgers: ledgers, honest: honestIdentities)
     }
 
     private var honestIdentities: Set<Address> {
@@ -270,12 +286,12 @@ public struct World<Ledger: WorldLedger>: Sendable {
             checks.violate("replay", "validator \(index) executes commit \(commit.commit.index) otherwise after its restart")
         }
         nodes[index].life += 1
-        nodes[index].disk.crash()
         (nodes[index].wakesAt, nodes[index].passesAt) = (nil, nil)
         var parameters = Machine.Parameters()
         parameters.gcDepth = options.gcDepth
         parameters.reputationPeriod = options.reputationPeriod
-        parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
+        parameters.pacing = pacing(of: index)
+        if skews[index] > 0 { checks.count("clock ahead") }
         nodes[index].authority = Machine(
             index: AuthorityIndex(index), verifier: verifier, key: world.consensusKeys[index], start: world.genesis.time, schedule: .shuffled(seed: verifier.genesis),
             parameters: parameters, executor: ledger, recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: recovered.reserved), now: clock(index))
@@ -301,25 +317,12 @@ public struct World<Ledger: WorldLedger>: Sendable {
         WorldTroubles(perMille: options.faults.unavailablePerMille, until: faultsEnd, seed: chance.next())
     }
 
-    /// A validator that forgot is one of the fewer than a third that may be faulty, until it makes blocks again.
-    private func canForget(_ index: Int) -> Bool {
-        let others = nodes.indices.filter { $0 != index && (nodes[$0].disk.isForgetful || options.byzantine[$0] != nil) }
-        return options.byzantine[index] == nil && others.count < (nodes.count - 1) / 3
-    }
+    var areAllWell: Bool { nodes.allSatisfy { $0.authority != nil } && cut == nil }
 
-    private var areAllWell: Bool { nodes.allSatisfy { $0.authority != nil } && cut == nil }
-
-    private mutating func crash(_ index: Int, for milliseconds: UInt64? = nil) {
+    mutating func crash(_ index: Int, for milliseconds: UInt64? = nil) {
         checks.events(nodes[index].scorer, isFaulty: faulty.contains(index))
         checks.count("validator crashed")
-        if options.byzantine[index] == .amnesiac {
-            checks.count("byzantine: \(ByzantineHabit.amnesiac.deed)")
-            nodes[index].disk = WorldDisk()
-        } else if chance.below(1_000) < options.faults.diskLostPerMille, canForget(index) {
-            // The small file may go with the rest or not.
-            checks.count("validator's disk lost")
-            nodes[index].disk = WorldDisk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved, isForgetful: true)
-        }
+        crashDisk(of: index)
         nodes[index].authority = nil
         nodes[index].scorer = nil
         nodes[index].life += 1
@@ -341,7 +344,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         let life = nodes[index].life
         for effect in options.byzantine[index].map({ twisted(effects, of: index, $0) }) ?? effects {
             guard nodes[index].life == life, nodes[index].authority != nil else { return }
-            if fails(effect, of: index) { return crash(index) }
+            guard isWritten(before: effect, of: index) else { return crash(index) }
             watch(effect, of: index)
             switch effect {
             case .keep(let blocks): nodes[index].disk.keep(blocks)
@@ -370,19 +373,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
             case .note(let event): checks.note(event, by: index, faulty: faulty)
             }
         }
+        guard flush(index) else { return crash(index) }
         measure(index)
         if saw { look(index) }
-    }
-
-    /// A write that is never finished: nothing of it is on the disk, and what was to follow does not happen.
-    private mutating func fails(_ effect: Machine.Effect, of index: Int) -> Bool {
-        switch effect {
-        case .reserve, .persist, .executed: break
-        default: return false
-        }
-        guard options.faults.crashInWritePer100000 > 0, now < faultsEnd, areAllWell, chance.below(100_000) < options.faults.crashInWritePer100000 else { return false }
-        checks.count("crashed in mid-write")
-        return true
     }
 
     /// The scorer sees the ledger after the last of some commits.
@@ -431,7 +424,14 @@ public struct World<Ledger: WorldLedger>: Sendable {
         let failing = now < faultsEnd
         if failing, chance.below(1_000) < options.faults.lostPerMille { return checks.count("lost") }
         var time = now.advanced(by: way())
-        if let slowLink, slowLink == (from, to) { time = time.advanced(by: options.faults.slowLink) }
+        if case .block(let signed) = message, options.faults.leaderLag > 0, scheduled(signed.block.round.next) == to {
+            checks.count("slow to the next leader")
+            time = time.advanced(by: options.faults.leaderLag)
+        }
+        if let slowLink, slowLink == (from, to) {
+            checks.count("slow link")
+            time = time.advanced(by: options.faults.slowLink)
+        }
         queue.add(.message(message, from: from, to: to), at: time)
         if failing, chance.below(1_000) < options.faults.doubledPerMille {
             checks.count("doubled")

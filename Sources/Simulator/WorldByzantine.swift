@@ -20,6 +20,13 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
     case falseVoter
     /// Loses its disk with every crash, and goes on as if there had been nothing on it.
     case amnesiac
+    /// Its disk lies: with a crash the last flushes are gone, of which it had said that they were durable.
+    case lyingDisk
+    /// Makes its blocks as soon as it may, waits for no leader, and keeps the blocks of the rounds that it leads to itself: with a network that is
+    /// slow to the next leader this makes rounds go by without commits where the pacemaker jumps after them.
+    case rusher
+    /// Signs many blocks for a slot and shows each to everybody.
+    case spammer
 
     /// As it is counted.
     public var deed: String {
@@ -31,6 +38,9 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
         case .badServer: "served badly"
         case .falseVoter: "voted falsely"
         case .amnesiac: "forgot and went on"
+        case .lyingDisk: "lost what was durable"
+        case .rusher: "rushed"
+        case .spammer: "equivocated at length"
         }
     }
 }
@@ -45,7 +55,11 @@ extension World {
                 let twin = signedAgain(signed.block, by: index, timestamp: signed.block.timestamp.advanced(by: 1), ancestors: signed.block.ancestors)
                 let turn = Int(chance.below(2))
                 return others(index).map { .send(.block(($0.index + turn).isMultiple(of: 2) ? signed : twin), to: $0) }
-            case (.silentLeader, .broadcast(.block(let signed))) where LeaderSchedule.shuffled(seed: verifier.genesis).leader(of: signed.block.round, in: verifier.committee).index == index:
+            case (.spammer, .broadcast(.block(let signed))):
+                checks.count("byzantine: \(habit.deed)")
+                let twins = (1...options.spam).map { signedAgain(signed.block, by: index, timestamp: signed.block.timestamp.advanced(by: UInt64($0)), ancestors: signed.block.ancestors) }
+                return ([signed] + twins).map { .broadcast(.block($0)) }
+            case (.silentLeader, .broadcast(.block(let signed))) where scheduled(signed.block.round) == index, (.rusher, .broadcast(.block(let signed))) where scheduled(signed.block.round) == index:
                 checks.count("byzantine: \(habit.deed)")
                 return []
             case (.selective, .broadcast(.block(let signed))):
@@ -73,6 +87,14 @@ extension World {
         }
     }
 
+    func pacing(of index: Int) -> Proposer.Parameters {
+        options.byzantine[index] == .rusher ? Proposer.Parameters(busyDelayMilliseconds: 0, idleDelayMilliseconds: 0, leaderTimeoutMilliseconds: 0)
+            : Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
+    }
+
+    /// Who leads a round, whatever the leaders' records say.
+    func scheduled(_ round: Round) -> Int { LeaderSchedule.shuffled(seed: verifier.genesis).leader(of: round, in: verifier.committee).index }
+
     private func others(_ index: Int) -> [AuthorityIndex] { nodes.indices.filter { $0 != index }.map { AuthorityIndex($0) } }
 
     private func signedAgain(_ block: Block, by index: Int, timestamp: Instant, ancestors: [BlockReference], round: Round? = nil) -> SignedBlock {
@@ -84,7 +106,7 @@ extension World {
         let peers = others(index)
         let invented = (0..<4).map { _ in Digest.tagged("world/invented") { $0.append(chance.next()) } }
         var sent: [Machine.Effect] = []
-        for step in 0..<6 {
+        for step in 0..<6 * options.flood {
             // Near ahead, on invented parents; far ahead, where nobody will be for long; and in the past.
             let round = step < 4 ? block.round.advanced(by: 1 + chance.below(40)) : block.round.advanced(by: Limits.roundsAhead + chance.below(1 << 40))
             let parent = step.isMultiple(of: 2) ? round.lowered(by: 1) : block.round.lowered(by: chance.below(30))

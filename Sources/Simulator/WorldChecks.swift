@@ -26,6 +26,8 @@ public struct WorldChecks: Sendable {
     /// What was executed first of each commit, by whomever.
     private var chain: [CommitVote] = []
 
+    package init() {}
+
     mutating func violate(_ checker: String, _ message: String, node: Int? = nil, round: Round? = nil) {
         let violation = Violation(checker: checker, message: message, node: node, round: round)
         if !violations.contains(violation) { violations.append(violation) }
@@ -64,7 +66,7 @@ public struct WorldChecks: Sendable {
     }
 
     /// Rounds between the oldest block that is held and the newest: as far as a commit reaches back, and as many as may go by without one.
-    static func roundsLimit(gcDepth: UInt64) -> Int { Int(gcDepth) + 400 }
+    static func roundsLimit(gcDepth: UInt64) -> Int { Int(gcDepth) + 100 }
 
     /// Invariant memory.bounded: what peers send does not fill a validator's memory.
     package mutating func bound(_ sizes: AuthoritySizes, committee: Int, gcDepth: UInt64, _ index: Int) {
@@ -92,6 +94,8 @@ public struct WorldChecks: Sendable {
 
     /// At the end: one chain of roots on the common prefix, nobody honest slashed.
     mutating func finish(_ votes: [[CommitVote]], ledgers: [some WorldLedger], honest: Set<Address>) {
+        // What was compared as it came is not worth keeping over thousands of worlds.
+        chain = []
         let longest = votes.max { $0.count < $1.count } ?? []
         for (index, chain) in votes.enumerated() {
             if let at = zip(chain, longest).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset {

@@ -2,60 +2,102 @@ import AssayConsensus
 import AssayPrimitives
 import AssayProtocol
 
-/// A validator's disk: what survives a crash.
-struct WorldDisk: Sendable {
-    private(set) var written: [VerifiedBlock] = []
+/// A validator's disk, and what it promises: a database written in flushes, each of them whole or not at all and durable once it is done, and a small
+/// file beside it that is written by itself. So a crash in mid-write loses the whole flush, blocks and commits alike, and never a part of it; what
+/// no flush had to carry yet, others' blocks, is lost with any crash. A disk that lies has said of its last flushes that they are durable, and they are
+/// not: then they go from the last one back, and the file beside them may stay.
+package struct WorldDisk: Sendable {
+    package private(set) var written: [VerifiedBlock] = []
     private var places: [BlockReference: Int] = [:]
     /// Places by round, in the order of writing.
     private var rounds: [UInt64: [Int]] = [:]
     private var highest = Round(0)
-    private(set) var commits: [OrderedCommit] = []
-    private(set) var votes: [CommitVote] = []
+    package private(set) var commits: [OrderedCommit] = []
+    package private(set) var votes: [CommitVote] = []
     /// The small file beside the rest.
-    var reserved: Round? = Round(0)
+    package var reserved: Round? = Round(0)
     /// Lost, and no block made since: such a one counts as faulty.
-    var isForgetful = false
-    /// Blocks that are written with the next thing that must be durable.
-    private var pending: [VerifiedBlock] = []
+    package var isForgetful = false
+    /// What the next flush will write, and whether something in it must be durable before anything leaves.
+    private var waiting: (blocks: [VerifiedBlock], commits: [(OrderedCommit, CommitVote)], isDue: Bool) = ([], [], false)
+    /// How things stood before each of the last flushes.
+    private var before: [(written: Int, commits: Int, reserved: Round?)] = []
+    private static let rememberedFlushes = 16
 
-    init(reserved: Round? = Round(0), isForgetful: Bool = false) { (self.reserved, self.isForgetful) = (reserved, isForgetful) }
+    package init(reserved: Round? = Round(0), isForgetful: Bool = false) { (self.reserved, self.isForgetful) = (reserved, isForgetful) }
 
     // MARK: writing
 
-    mutating func keep(_ blocks: [VerifiedBlock]) { pending += blocks }
-
-    mutating func persist(_ block: VerifiedBlock) {
-        isForgetful = false
-        pending.append(block)
-        write()
+    package mutating func keep(_ blocks: [VerifiedBlock]) { waiting.blocks += blocks }
+    package mutating func persist(_ block: VerifiedBlock) {
+        waiting.blocks.append(block)
+        (waiting.isDue, isForgetful) = (true, false)
+    }
+    package mutating func executed(_ commit: OrderedCommit, _ vote: CommitVote) {
+        waiting.commits.append((commit, vote))
+        waiting.isDue = true
     }
 
-    mutating func executed(_ commit: OrderedCommit, _ vote: CommitVote) {
-        write()
-        commits.append(commit)
-        votes.append(vote)
-    }
+    /// Something waits that must be durable before the next thing leaves.
+    package var isDue: Bool { waiting.isDue }
+    /// Something waits at all.
+    package var isWaiting: Bool { waiting.isDue || !waiting.blocks.isEmpty }
 
-    private mutating func write() {
-        for block in pending where places[block.reference] == nil {
+    package mutating func flush() {
+        guard isWaiting else { return }
+        before.append((written.count, commits.count, reserved))
+        if before.count > WorldDisk.rememberedFlushes { before.removeFirst() }
+        for block in waiting.blocks where places[block.reference] == nil {
             places[block.reference] = written.count
             rounds[block.round.rawValue, default: []].append(written.count)
             written.append(block)
             highest = max(highest, block.round)
         }
-        pending.removeAll(keepingCapacity: true)
+        for (commit, vote) in waiting.commits {
+            commits.append(commit)
+            votes.append(vote)
+        }
+        crash()
     }
 
     /// The machine stops: what was not written is gone.
-    mutating func crash() { pending = [] }
+    package mutating func crash() { waiting = ([], [], false) }
+
+    /// The last flushes were never durable. Says whether anything is gone.
+    /// - Parameter withFile: the file beside the database goes back too.
+    package mutating func lose(flushes count: Int, withFile: Bool) -> Bool {
+        guard let point = before.suffix(count).first else { return false }
+        before.removeLast(min(count, before.count))
+        for block in written[point.written...].reversed() {
+            places[block.reference] = nil
+            rounds[block.round.rawValue]?.removeLast()
+        }
+        written.removeLast(written.count - point.written)
+        highest = written.map(\.round).max() ?? Round(0)
+        commits.removeLast(commits.count - point.commits)
+        votes.removeLast(votes.count - point.commits)
+        if withFile { reserved = point.reserved }
+        return true
+    }
+
+    /// Forgets what ordering does not need any more: for runs without crashes whose memory is measured.
+    package mutating func prune(below round: Round) {
+        guard written.count > 4 * written.lazy.filter({ $0.round >= round }).count else { return }
+        var fresh = WorldDisk(reserved: reserved, isForgetful: isForgetful)
+        fresh.keep(written.filter { $0.round >= round })
+        fresh.flush()
+        fresh.votes = votes
+        fresh.crash()
+        self = fresh
+    }
 
     // MARK: reading
 
-    func blocks(_ references: [BlockReference]) -> [SignedBlock] {
+    package func blocks(_ references: [BlockReference]) -> [SignedBlock] {
         references.compactMap { places[$0] }.sorted().map { written[$0].signed }
     }
 
-    func blocks(from: Round, to: Round, limit: Int) -> [SignedBlock] {
+    package func blocks(from: Round, to: Round, limit: Int) -> [SignedBlock] {
         var found: [SignedBlock] = []
         var round = from
         while round <= min(to, highest), found.count < limit {
@@ -67,7 +109,7 @@ struct WorldDisk: Sendable {
     }
 
     /// What a node goes on from: blocks above the garbage-collection round and its own last one, commits as far back as they are needed.
-    func recovered(_ index: AuthorityIndex, gcDepth: UInt64, reputationPeriod: UInt64) -> (blocks: [SignedBlock], commits: [Commit], vote: CommitVote?, reserved: Round?) {
+    package func recovered(_ index: AuthorityIndex, gcDepth: UInt64, reputationPeriod: UInt64) -> (blocks: [SignedBlock], commits: [Commit], vote: CommitVote?, reserved: Round?) {
         var recent: [Commit] = []
         for ordered in commits.reversed() {
             recent.append(ordered.commit)
