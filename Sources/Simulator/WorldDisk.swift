@@ -19,7 +19,7 @@ package struct WorldDisk: Sendable {
     /// Lost, and no block made since: such a one counts as faulty.
     package var isForgetful = false
     /// What the next flush will write, and whether something in it must be durable before anything leaves.
-    private var waiting: (blocks: [VerifiedBlock], commits: [(OrderedCommit, CommitVote)], isDue: Bool) = ([], [], false)
+    private var waiting: (blocks: [VerifiedBlock], commits: [(OrderedCommit, CommitVote)], isDue: Bool, hasOwn: Bool) = ([], [], false, false)
     /// How things stood before each of the last flushes.
     private var before: [(written: Int, commits: Int, reserved: Round?)] = []
     private static let rememberedFlushes = 16
@@ -31,7 +31,7 @@ package struct WorldDisk: Sendable {
     package mutating func keep(_ blocks: [VerifiedBlock]) { waiting.blocks += blocks }
     package mutating func persist(_ block: VerifiedBlock) {
         waiting.blocks.append(block)
-        (waiting.isDue, isForgetful) = (true, false)
+        (waiting.isDue, waiting.hasOwn) = (true, true)
     }
     package mutating func executed(_ commit: OrderedCommit, _ vote: CommitVote) {
         waiting.commits.append((commit, vote))
@@ -53,6 +53,7 @@ package struct WorldDisk: Sendable {
             written.append(block)
             highest = max(highest, block.round)
         }
+        if waiting.hasOwn { isForgetful = false }
         for (commit, vote) in waiting.commits {
             commits.append(commit)
             votes.append(vote)
@@ -61,7 +62,7 @@ package struct WorldDisk: Sendable {
     }
 
     /// The machine stops: what was not written is gone.
-    package mutating func crash() { waiting = ([], [], false) }
+    package mutating func crash() { waiting = ([], [], false, false) }
 
     /// The last flushes were never durable. Says whether anything is gone.
     /// - Parameter withFile: the file beside the database goes back too.
