@@ -71,7 +71,8 @@ test: packages-test $(VENV)/.installed
 	@mkdir -p $(BUILD)/demo
 	@[ -s $(TEXT) ] || bible -f gen1:1-rev22:21 | sed 's/^[^ ]* //' > $(TEXT)
 	$(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
-	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --skip EdgeTests
+	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --skip EdgeTests --skip SwarmTests
+	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter SwarmTests
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeTests --skip EdgeFuzzTests --skip ConsensusBenchTests
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeFuzzTests --no-parallel
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter ConsensusBenchTests --no-parallel

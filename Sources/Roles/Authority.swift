@@ -103,17 +103,21 @@ public struct Authority<E: Executor>: Sendable {
     public private(set) var isEnded = false
     private(set) var manager = BlockManager()
     private(set) var pool = TransactionPool()
-    private var sync = SyncState()
+    private(set) var sync = SyncState()
     private var reputation: LeaderReputation
-    private var votes = VoteLedger()
+    private(set) var votes = VoteLedger()
     private let key: KeyPair
     private var lastDecided: Slot?
+    /// The DAG's insertions when nothing more could be decided.
+    private var triedAt: UInt64?
     private var vote: CommitVote?
     public var lastVote: CommitVote? { vote }
     private var votedIndex = CommitIndex(0)
     /// Accepted blocks with transactions that no commit has ordered yet: while there are some, rounds go by quickly.
-    private var unordered: Set<BlockReference> = []
+    private(set) var unordered: Set<BlockReference> = []
     private var ownLast: VerifiedBlock?
+    /// Our round when an author's equivocation was last shown to the ledger.
+    private var accusedAt: [AuthorityIndex: Round] = [:]
     private static var remindMilliseconds: UInt64 { 2_000 }
     private var remindedAt: (round: Round, at: Instant)?
     private var reserved: Round
@@ -171,7 +175,7 @@ public struct Authority<E: Executor>: Sendable {
         let isCertain = recovered.reserved.map { reserved in
             reserved == Round(0) || own.map { $0.round.advanced(by: Self.reserveRounds + 1) >= reserved } ?? false
         } ?? false
-        if !isCertain, index != nil { recollection = Recollection(committee, atLeast: last.round, own: own, trustsFewer: parameters.trustsFewer) }
+        if !isCertain, let index { recollection = Recollection(committee, of: index, atLeast: last.round, own: own, trustsFewer: parameters.trustsFewer) }
     }
 
     /// Why no block is made although its time has come; nil if nothing is in the way.
@@ -276,6 +280,8 @@ public struct Authority<E: Executor>: Sendable {
             // What is known already is not worth a signature's check, however often it is sent.
             let reference = verifier.reference(of: signed)
             guard !dag.contains(reference), !manager.isSuspended(reference) else { continue }
+            // Nor is one more twin of an author that was accused just now, if nobody's history needs it.
+            if isAccused(reference.author), !manager.isMissing(reference), !dag.references(in: reference.slot).isEmpty { continue }
             do { verified.append(try verifier.verify(signed, as: reference)) } catch { effects.append(.note(.refused(peer, error))) }
         }
         accept(verified, from: peer, &effects, now)
@@ -288,12 +294,17 @@ public struct Authority<E: Executor>: Sendable {
             accepted += outcome.accepted
             for pair in outcome.equivocations {
                 effects.append(.note(.equivocated(pair.author, pair.round)))
+                guard !isAccused(pair.author) else { continue }
+                accusedAt[pair.author] = proposer.round
                 effects.append(.evidence(pair))
             }
             if !outcome.missing.isEmpty { sync.pull(from: peer, at: now.advanced(by: parameters.pullDelayMilliseconds)) }
         }
         take(accepted, &effects)
     }
+
+    /// One accusation settles an author, and who signs twins without end shall not make us sign as many. After some rounds it may be needed again.
+    private func isAccused(_ author: AuthorityIndex) -> Bool { accusedAt[author].map { proposer.round < $0.advanced(by: Self.reserveRounds) } ?? false }
 
     private mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
         guard !accepted.isEmpty else { return }
@@ -302,7 +313,7 @@ public struct Authority<E: Executor>: Sendable {
             if !block.block.transactions.isEmpty { unordered.insert(block.reference) }
             // A block of ours that we do not remember: this memory is older than what we did with another.
             if block.author == index, block.round >= proposer.round, recollection == nil {
-                recollection = Recollection(committee, atLeast: block.round, own: block, trustsFewer: parameters.trustsFewer)
+                recollection = Recollection(committee, of: block.author, atLeast: block.round, own: block, trustsFewer: parameters.trustsFewer)
                 effects.append(.reserve(Reservation.unsure))
             }
             for vote in block.block.commitVotes {
@@ -356,9 +367,13 @@ public struct Authority<E: Executor>: Sendable {
     }
 
     private mutating func decide(_ effects: inout [Effect]) {
-        while !isHalted, !isEnded {
+        // A message without a new block decides nothing, however many come.
+        while !isHalted, !isEnded, triedAt != dag.insertions {
             let statuses = proposer.committer.tryDecide(dag, after: lastDecided)
-            guard !statuses.isEmpty else { return }
+            guard !statuses.isEmpty else {
+                triedAt = dag.insertions
+                return
+            }
             for status in statuses {
                 lastDecided = status.slot
                 if !proposer.committer.decideDirectly(status.slot, dag).isDecided { effects.append(.note(.decidedIndirectly(status.slot))) }

@@ -17,11 +17,13 @@ struct Recollection: Sendable {
     var askedAt: Instant?
 
     /// - Parameters:
+    ///   - author: the seat that is asked about.
     ///   - atLeast: what this machine still knows of its own rounds.
     ///   - trustsFewer: a third of the stake is enough. One honest answer is then certain, which may never have seen our block: the operator's risk.
-    init(_ committee: Committee, atLeast: Round, own: VerifiedBlock?, trustsFewer: Bool) {
+    init(_ committee: Committee, of author: AuthorityIndex, atLeast: Round, own: VerifiedBlock?, trustsFewer: Bool) {
         (answered, highest, self.own) = (StakeTally(committee), atLeast, own)
-        needed = trustsFewer ? committee.validity : committee.quorum
+        // Where fewer than a quorum are others, all of them: whatever our block stood on is then known.
+        needed = trustsFewer ? committee.validity : min(committee.quorum, committee.totalStake.lowered(by: committee.stake(author).rawValue))
     }
 
     var isEnough: Bool { answered.stake >= needed }

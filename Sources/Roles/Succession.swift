@@ -44,6 +44,7 @@ public struct Succession<E: Executor>: Sendable {
     public let genesis: Digest
     public let start: Instant
     public let parameters: Authority<E>.Parameters
+    private let isSigned: BlockVerifier.SignatureCheck
     public private(set) var authority: Authority<E>
     private var reservation: Reservation
     /// Who has written in this epoch. The others have not entered it, or have not been heard of since.
@@ -56,17 +57,17 @@ public struct Succession<E: Executor>: Sendable {
     ///   - committee: of the epoch in which the executor's next commit is.
     ///   - recovered: its `reserved` is not looked at: `reservation` says it; nil where that is lost.
     public init(identity: Identity, genesis: Digest, start: Instant, committee: Committee, parameters: Authority<E>.Parameters = .init(), executor: E,
-                recovered: Authority<E>.Recovered, reservation: Reservation?, now: Instant) {
-        (self.identity, self.genesis, self.start, self.parameters) = (identity, genesis, start, parameters)
+                recovered: Authority<E>.Recovered, reservation: Reservation?, isSigned: @escaping BlockVerifier.SignatureCheck = BlockVerifier.checkSignature, now: Instant) {
+        (self.identity, self.genesis, self.start, self.parameters, self.isSigned) = (identity, genesis, start, parameters, isSigned)
         self.reservation = reservation ?? .lost(in: committee.epoch)
         var recovered = recovered
         recovered.reserved = self.reservation.round(in: committee.epoch)
-        authority = Succession.authority(identity, genesis, start, committee, parameters, executor, recovered, now)
+        authority = Succession.authority(identity, genesis, start, committee, parameters, executor, recovered, isSigned, now)
     }
 
     private static func authority(_ identity: Identity, _ genesis: Digest, _ start: Instant, _ committee: Committee, _ parameters: Authority<E>.Parameters, _ executor: E,
-                                  _ recovered: Authority<E>.Recovered, _ now: Instant) -> Authority<E> {
-        Authority(index: committee.seat(of: identity.owner), verifier: BlockVerifier(committee: committee, genesis: genesis), key: identity.key, start: start,
+                                  _ recovered: Authority<E>.Recovered, _ isSigned: @escaping BlockVerifier.SignatureCheck, _ now: Instant) -> Authority<E> {
+        Authority(index: committee.seat(of: identity.owner), verifier: BlockVerifier(committee: committee, genesis: genesis, isSigned: isSigned), key: identity.key, start: start,
                   schedule: .shuffled(genesis: genesis, epoch: committee.epoch), parameters: parameters, executor: executor, recovered: recovered, now: now)
     }
 
@@ -129,7 +130,7 @@ public struct Succession<E: Executor>: Sendable {
             }
             // Who is not certain of its past is not certain in the next epoch either.
             let reserved = authority.isUnsure ? nil : reservation.round(in: committee.epoch)
-            var next = Succession.authority(identity, genesis, start, committee, parameters, authority.executor, .init(commits: [last], vote: vote, reserved: reserved), now)
+            var next = Succession.authority(identity, genesis, start, committee, parameters, authority.executor, .init(commits: [last], vote: vote, reserved: reserved), isSigned, now)
             var said: [Authority<E>.Effect] = []
             next.inherit(from: authority, &said)
             authority = next

@@ -29,6 +29,9 @@ struct SyncState: Sendable {
 
     func heardRound(of peer: AuthorityIndex) -> Round { heard[peer] ?? Round(0) }
 
+    /// What is held about peers.
+    var count: Int { heard.count + pulls.count + useless.count }
+
     mutating func pull(from peer: AuthorityIndex, at time: Instant) { if pulls[peer] == nil { pulls[peer] = time } }
 
     /// Blocks came as an answer and were taken. The next range is asked for at once if they were of use, and of somebody else if not.

@@ -6,22 +6,28 @@ struct VoteLedger: Sendable {
     private static let depth: UInt64 = 256
     private var own: [UInt64: CommitVote] = [:]
     private var tallies: [UInt64: [CommitVote: StakeTally]] = [:]
+    /// Who has attested which commit: each says one thing about it, and the first counts, so that nobody fills our memory with words.
+    private var spoken: [UInt64: Seats] = [:]
     private var head: UInt64 = 0
     /// The highest commit that each authority has attested, however far ahead it is.
     private var latest: [AuthorityIndex: CommitIndex] = [:]
+
+    /// Different words about commits that are held.
+    var count: Int { tallies.values.reduce(0) { $0 + $1.count } }
 
     mutating func executed(_ vote: CommitVote) {
         own[vote.index.rawValue] = vote
         head = vote.index.rawValue
         own[head &- VoteLedger.depth] = nil
-        for index in tallies.keys where index + VoteLedger.depth <= head { tallies[index] = nil }
+        for index in tallies.keys where index + VoteLedger.depth <= head { (tallies[index], spoken[index]) = (nil, nil) }
     }
 
-    /// False for a commit too far from ours to be kept.
+    /// False for a commit too far from ours to be kept, and for a second word about one.
     mutating func add(_ vote: CommitVote, by author: AuthorityIndex, _ committee: Committee) -> Bool {
         let index = vote.index.rawValue
         latest[author] = max(latest[author] ?? vote.index, vote.index)
         guard index < head.addingReportingOverflow(VoteLedger.depth).partialValue, head < index.addingReportingOverflow(VoteLedger.depth).partialValue else { return false }
+        guard spoken[index, default: Seats()].insert(author) else { return false }
         tallies[index, default: [:]][vote, default: StakeTally(committee)].add(author)
         return true
     }

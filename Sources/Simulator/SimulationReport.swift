@@ -6,11 +6,12 @@ public struct SimulationReport: Hashable, Sendable {
         public let seed: UInt64
         public let checker: String
         public let message: String
-        public init(seed: UInt64, checker: String, message: String) {
-            (self.seed, self.checker, self.message) = (seed, checker, message)
+        init(seed: UInt64, checker: String, message: String, faults: String?) {
+            (self.seed, self.checker, self.message, self.faults) = (seed, checker, message, faults)
         }
         /// The command that brings it back.
-        public var command: String { "swift run assay simulate --seed \(seed)" }
+        public var command: String { SimulationReport.command(seed: seed, faults: faults) }
+        fileprivate let faults: String?
     }
     public private(set) var seeds: [UInt64] = []
     public private(set) var violations: [Violation] = []
@@ -18,11 +19,16 @@ public struct SimulationReport: Hashable, Sendable {
     public private(set) var eventKinds: [String: Int] = [:]
     public private(set) var rounds: UInt64 = 0
 
-    public init() {}
+    private let faults: String?
+
+    /// - Parameter faults: the kinds that were played, as they are given to the command; nil for all.
+    public init(faults: String? = nil) { self.faults = faults }
+
+    public static func command(seed: UInt64, faults: String? = nil) -> String { "swift run assay simulate --seed \(seed)" + (faults.map { " --faults \($0)" } ?? "") }
 
     public mutating func add(seed: UInt64, violations: [(checker: String, message: String)], events: [String: Int], rounds: UInt64) {
         seeds.append(seed)
-        self.violations += violations.map { Violation(seed: seed, checker: $0.checker, message: $0.message) }
+        self.violations += violations.map { Violation(seed: seed, checker: $0.checker, message: $0.message, faults: faults) }
         for (kind, count) in events { eventKinds[kind, default: 0] += count }
         self.rounds += rounds
     }

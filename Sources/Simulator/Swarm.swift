@@ -8,10 +8,15 @@ public enum Swarm {
     /// Virtual time after which a run that has not ended counts as stuck.
     public static let limitMilliseconds: UInt64 = 1_800_000
 
-    /// - Parameter only: kinds of faults to play with; nil for all.
-    public static func world(seed: UInt64, only: Set<WorldFaults.Kind>? = nil) -> World<Ledger> {
+    /// - Parameters:
+    ///   - only: kinds of faults to play with; nil for all.
+    ///   - drawing: ends with the first violation, with all rounds at hand for `World.picture`.
+    public static func world(seed: UInt64, only: Set<WorldFaults.Kind>? = nil, drawing: Bool = false) -> World<Ledger> {
         var chance = SeededGenerator(seed: seed, stream: 0x5A11)
-        let validators = chance.chance(1, in: 4) ? chance.chance(1, in: 4) ? 10 : 7 : 4, trainers = 3 + Int(chance.below(4)), windows = 4 + chance.below(4)
+        var validators = chance.chance(1, in: 4) ? chance.chance(1, in: 4) ? 10 : 7 : 4, trainers = 3 + Int(chance.below(4)), windows = 4 + chance.below(4)
+        // A large committee costs as much as many small ones, so it has little to do.
+        var rare = SeededGenerator(seed: seed, stream: 0x1A46E)
+        if rare.chance(1, in: 200) { (validators, trainers, windows) = (31, 3, 2) }
         // Committees change in two worlds of three; in half of those somebody joins, and maybe leaves a seat to it. Where they change a beacon that runs out would be one
         // fault more: a committee that has put out an equivocator may have none to spare.
         var terms = SeededGenerator(seed: seed, stream: 0xE90C)
@@ -46,11 +51,12 @@ public enum Swarm {
                 }
             }
         }
+        (options.keepsHistory, options.stopsAtViolation) = (drawing, drawing)
         return World(people, seed: seed, options: options)
     }
 
-    public static func play(seed: UInt64, only: Set<WorldFaults.Kind>? = nil) -> World<Ledger> {
-        var world = world(seed: seed, only: only)
+    public static func play(seed: UInt64, only: Set<WorldFaults.Kind>? = nil, drawing: Bool = false) -> World<Ledger> {
+        var world = world(seed: seed, only: only, drawing: drawing)
         world.run(limitMilliseconds: limitMilliseconds)
         return world
     }

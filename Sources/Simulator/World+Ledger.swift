@@ -8,6 +8,8 @@ import AssayRoles
 extension Ledger: WorldLedger {
     public var worldHead: LedgerHead { LedgerHead(self) }
     public func seats(of epoch: Epoch) -> [Address] { committee(of: epoch)?.members.map(\.owner) ?? [] }
+    /// The header has the state's root, its time and its number.
+    public var worldDigest: Digest? { headHash }
 
     public static func eventNames(_ executed: ExecutedBlock) -> [String] {
         executed.transactions.flatMap(\.logs).compactMap { log in log.topics.first.flatMap { names[$0] } }
@@ -82,13 +84,23 @@ extension WorldGenesis {
     }
 }
 
+/// The same two again, since only here the compiler sees world and ledger together and makes one fast machine of them.
+extension World where Ledger == AssayLedger.Ledger {
+    public mutating func run(limitMilliseconds: UInt64) { finish(limitMilliseconds) }
+    public mutating func play(milliseconds: UInt64) { advance(milliseconds) }
+}
+
 extension World where Ledger == AssayLedger.Ledger {
     /// A world on the real ledger.
     public init(_ world: WorldGenesis, seed: UInt64, options: Options) {
         var options = options
         options.first = world.joining
-        self.init(world, seed: seed, options: options) { genesis in
-            do { return try AssayLedger.Ledger(genesis: genesis) } catch { preconditionFailure("a world's genesis is a ledger's: \(error)") }
-        }
+        let memory = WorldMemory()
+        do {
+            var ledger = try AssayLedger.Ledger(genesis: world.genesis)
+            ledger.read = memory.read
+            let first = ledger
+            self.init(world, seed: seed, options: options, memory: memory) { _ in first }
+        } catch { preconditionFailure("a world's genesis is a ledger's: \(error)") }
     }
 }

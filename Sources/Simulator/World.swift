@@ -13,8 +13,21 @@ public protocol WorldLedger: Executor {
     var brokenInvariants: [String] { get }
     /// The committee of an epoch, by seat; empty if it is not known any more.
     func seats(of epoch: Epoch) -> [Address]
+    /// What head, slashed identities and broken invariants are functions of; nil if each node must be asked by itself.
+    var worldDigest: Digest? { get }
     /// Names of the events that a commit gave rise to.
     static func eventNames(_ executed: Executed) -> [String]
+}
+
+extension WorldLedger {
+    public var worldDigest: Digest? { nil }
+}
+
+/// A ledger from outside.
+struct WorldView: Sendable {
+    let head: LedgerHead
+    let broken: [String]
+    init(_ ledger: some WorldLedger) { (head, broken) = (ledger.worldHead, ledger.brokenInvariants) }
 }
 
 /// The whole of Assay in one thread and by one seed: authorities that order, ledgers that execute, scorers and trainers that work, over
@@ -30,7 +43,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         case passTrainer(Int, life: Int)
         case poll(Int, life: Int)
         case change
-        case crash, storm, restart(Int), crashTrainer, restartTrainer(Int), cut, heal
+        case crash, storm, restart(Int), crashTrainer, restartTrainer(Int), cut, heal, pulse
     }
     /// Who is cut off from all others, and which way.
     struct Cut: Sendable {
@@ -44,26 +57,14 @@ public struct World<Ledger: WorldLedger>: Sendable {
         /// A lone one's trainers do not reach it either.
         func isAlone(_ index: Int) -> Bool { away == [index] }
     }
-    /// What survives a crash.
-    struct Disk: Sendable {
-        var blocks: [SignedBlock] = []
-        var commits: [OrderedCommit] = []
-        var votes: [CommitVote] = []
-        /// The small file beside the rest.
-        var reserved: Reservation? = Reservation.none
-        /// Lost, and no block made since: such a one counts as faulty.
-        var isForgetful = false
-    }
     struct Node: Sendable {
         var machine: Machine?
         var authority: Authority<Ledger>? { machine?.authority }
         var scorer: ScorerShell?
-        var disk = Disk()
+        var disk = WorldDisk()
         var life = 0
         /// As its scorer last saw it.
         var isOver = false
-        /// Written with the next thing that must be durable.
-        var pending: [SignedBlock] = []
         var wakesAt: Instant?
         var passesAt: Instant?
     }
@@ -82,6 +83,15 @@ public struct World<Ledger: WorldLedger>: Sendable {
         public var gcDepth: UInt64 = 60
         /// Commits after which leaders are swapped: few, so that a short world sees it.
         public var reputationPeriod: UInt64 = 10
+        /// Twins of each of a spammer's blocks, and how much more than usual a flooder sends.
+        public var spam = 3
+        public var flood = 1
+        /// Disks forget what ordering does not need any more: for runs without crashes whose memory is measured.
+        public var prunesDisks = false
+        /// Rounds long decided stay at hand, to be drawn.
+        public var keepsHistory = false
+        /// Ends with the first violation, as things stand then.
+        public var stopsAtViolation = false
         /// Owners' transactions that must be executed before the roles can work, in order.
         public var first: [[UInt8]] = []
         /// Those of owners whose validators come into the committee later, and of owners whose validators leave it once all of those are there.
@@ -92,6 +102,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
 
     public let world: WorldGenesis
     public let options: Options
+    let memory: WorldMemory
+    /// How ledgers look from outside, by their digest: nodes with one state share it.
+    private var views: [Digest: WorldView] = [:]
     let makeLedger: @Sendable (Genesis) -> Ledger
     /// Who runs a validator, by owner.
     let places: [Address: Int]
@@ -102,6 +115,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
     var trainerPassesAt: [Instant?]
     var queue = EventQueue<Event>()
     var chance: SeededGenerator
+    var watches: [NodeWatch]
+    /// When each validator last executed a commit, or started.
+    var lastCommitAt: [Instant]
     var cut: Cut?
     /// How far ahead each validator's clock is.
     private var skews: [UInt64] = []
@@ -111,14 +127,21 @@ public struct World<Ledger: WorldLedger>: Sendable {
     public internal(set) var checks = WorldChecks()
 
     public init(_ world: WorldGenesis, seed: UInt64, options: Options, ledger: @escaping @Sendable (Genesis) -> Ledger) {
-        (self.world, self.options, makeLedger) = (world, options, ledger)
+        self.init(world, seed: seed, options: options, memory: WorldMemory(), ledger: ledger)
+    }
+    init(_ world: WorldGenesis, seed: UInt64, options: Options, memory: WorldMemory, ledger: @escaping @Sendable (Genesis) -> Ledger) {
+        (self.world, self.options, self.memory, makeLedger) = (world, options, memory, ledger)
         chance = SeededGenerator(seed: seed)
         now = world.genesis.time
         trainerLives = Array(repeating: 0, count: world.trainers.count)
         trainerDisks = Array(repeating: [], count: world.trainers.count)
         trainerPassesAt = Array(repeating: nil, count: world.trainers.count)
+        guard let committee = try? world.genesis.committee() else { preconditionFailure("a world's genesis has a committee") }
         places = Dictionary(uniqueKeysWithValues: world.validators.enumerated().map { ($1.owner.address, $0) })
         nodes = world.validators.map { _ in Node() }
+        lastCommitAt = nodes.map { _ in world.genesis.time }
+        let watch = NodeWatch(committee, schedule: .shuffled(genesis: world.genesis.digest, epoch: committee.epoch), reputationPeriod: options.reputationPeriod, keepsAll: options.keepsHistory)
+        watches = nodes.map { _ in watch }
         skews = nodes.map { _ in options.faults.clockSkew == 0 ? 0 : chance.below(options.faults.clockSkew + 1) }
         if options.faults.slowLink > 0 {
             let from = Int(chance.below(UInt64(nodes.count)))
@@ -137,26 +160,39 @@ public struct World<Ledger: WorldLedger>: Sendable {
         if faults.stormEvery > 0 { queue.add(.storm, at: now.advanced(by: faults.stormEvery)) }
         if faults.trainerCrashEvery > 0 { queue.add(.crashTrainer, at: now.advanced(by: faults.trainerCrashEvery)) }
         if faults.cutEvery > 0 { queue.add(.cut, at: now.advanced(by: faults.cutEvery)) }
+        queue.add(.pulse, at: faultsEnd)
     }
 
     /// Of each validator: its seat in its present epoch, and the last round of its own in it.
     public var seats: [AuthorityIndex?] { nodes.map { $0.authority?.index } }
     public var lastOwnRounds: [Round?] { nodes.map { $0.authority?.lastOwnRound } }
     public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
+    public var validatorIndices: Range<Int> { nodes.indices }
     public var isOver: Bool { nodes.allSatisfy { $0.authority != nil && $0.isOver } }
-    private var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
+    var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
 
     /// Plays until the run is over everywhere, or virtual time is up: then liveness is broken.
-    public mutating func run(limitMilliseconds: UInt64) {
-        let end = world.genesis.time.advanced(by: limitMilliseconds)
-        while let time = queue.nextTime, time <= end, !isOver, let (time, event) = queue.next() {
-            now = max(now, time)
-            happen(event)
-        }
+    public mutating func run(limitMilliseconds: UInt64) { finish(limitMilliseconds) }
+
+    /// Plays up to a time from the beginning on, and leaves things as they are then.
+    public mutating func play(milliseconds: UInt64) { advance(milliseconds) }
+
+    mutating func finish(_ limitMilliseconds: UInt64) {
+        advance(limitMilliseconds)
+        if options.stopsAtViolation, !checks.violations.isEmpty { return }
         if !isOver { checks.violate("liveness", "the run is not over after \(limitMilliseconds) ms: windows settled \(ledgers.map { $0.worldHead.status.settled }) opened \(ledgers.map { $0.worldHead.status.opened?.description ?? "none" })") }
         for (index, node) in nodes.enumerated() { checks.events(node.scorer, isFaulty: faulty.contains(index)) }
         for trainer in trainers { checks.events(trainer) }
         checks.finish(nodes.map { $0.disk.votes }, ledgers: ledgers, honest: honestIdentities)
+    }
+
+    mutating func advance(_ milliseconds: UInt64) {
+        let end = world.genesis.time.advanced(by: milliseconds)
+        while let time = queue.nextTime, time <= end, !isOver, let (time, event) = queue.next() {
+            now = max(now, time)
+            happen(event)
+            if options.stopsAtViolation, !checks.violations.isEmpty { return }
+        }
     }
 
     private var honestIdentities: Set<Address> {
@@ -204,11 +240,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
             queue.add(.poll(index, life: life), at: now.advanced(by: 200))
             let alive = nodes.indices.filter { nodes[$0].authority != nil && cut?.isAlone($0) != true }
             guard !alive.isEmpty, let ledger = nodes[alive[(index + Int(now.rawValue / 1_000 % 7)) % alive.count]].authority?.executor else { return }
-            send(trainers[index]!.see(ledger.worldHead, now: now), fromTrainer: index)
+            send(trainers[index]!.see(view(of: ledger).head, now: now), fromTrainer: index)
         case .change:
-            let raw = changesDue()
-            if raw.isEmpty, hasJoined { return }
-            for raw in raw { for index in nodes.indices { queue.add(.duty(raw, to: index), at: now.advanced(by: 1)) } }
+            for raw in changesDue() { for index in nodes.indices { queue.add(.duty(raw, to: index), at: now.advanced(by: 1)) } }
             queue.add(.change, at: now.advanced(by: 3_000))
         case .crash:
             if now < faultsEnd {
@@ -256,18 +290,18 @@ public struct World<Ledger: WorldLedger>: Sendable {
             guard let away = cut?.away else { return }
             cut = nil
             for index in away.sorted() where nodes[index].authority != nil { connect(index) }
+        case .pulse: lookForSilence()
         }
     }
 
     // MARK: who comes and goes
 
-    /// All who were to join sit in the committee, wherever it is known.
-    private var hasJoined: Bool {
+    /// First those who come, then, once all of them sit in the committee, those who go. What is executed already is refused.
+    private func changesDue() -> [[UInt8]] {
         let candidates = world.validators[world.genesis.validators.count...].map(\.owner.address)
-        return options.joining.isEmpty || nodes.contains { node in node.authority.map { authority in candidates.allSatisfy { authority.committee.seat(of: $0) != nil } } ?? false }
+        let haveJoined = nodes.contains { node in node.authority.map { authority in candidates.allSatisfy { authority.committee.seat(of: $0) != nil } } ?? false }
+        return haveJoined ? options.leaving : options.joining
     }
-
-    private func changesDue() -> [[UInt8]] { hasJoined ? options.leaving : options.joining }
 
     // MARK: life and death
 
@@ -279,20 +313,22 @@ public struct World<Ledger: WorldLedger>: Sendable {
             checks.violate("replay", "validator \(index) executes commit \(commit.commit.index) otherwise after its restart")
         }
         nodes[index].life += 1
-        nodes[index].pending = []
         (nodes[index].wakesAt, nodes[index].passesAt) = (nil, nil)
         var parameters = Authority<Ledger>.Parameters()
         parameters.gcDepth = options.gcDepth
         parameters.reputationPeriod = options.reputationPeriod
-        parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
+        parameters.pacing = pacing(of: index)
+        if skews[index] > 0 { checks.count("clock ahead") }
         guard let committee = ledger.orderedBy ?? (try? world.genesis.committee()) else { preconditionFailure("a world's genesis has a committee") }
+        let recovered = disk.recovered(committee, of: owner(index), gcDepth: options.gcDepth, reputationPeriod: options.reputationPeriod)
         nodes[index].machine = Machine(
             identity: .init(owner: owner(index), key: world.consensusKeys[index]), genesis: genesis, start: world.genesis.time, committee: committee, parameters: parameters, executor: ledger,
-            recovered: .init(blocks: disk.blocks.filter { $0.block.epoch == committee.epoch }, commits: disk.commits.map(\.commit), vote: disk.votes.last, reserved: nil), reservation: disk.reserved, now: clock(index))
+            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: nil), reservation: disk.reserved, isSigned: memory.isSigned, now: clock(index))
         nodes[index].scorer = ScorerShell(
             machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
             compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : options.miscomputing.contains(index) ? .miscomputing : .honest,
                                   innerSteps: world.genesis.training.innerSteps, life: UInt64(nodes[index].life)), durations: options.durations, troubles: troubles())
+        watchRestart(of: index, committee)
         perform(nodes[index].machine!.handle(.started, now: clock(index)), of: index)
         look(index)
         connect(index)
@@ -310,29 +346,12 @@ public struct World<Ledger: WorldLedger>: Sendable {
         WorldTroubles(perMille: options.faults.unavailablePerMille, until: faultsEnd, seed: chance.next())
     }
 
-    /// A validator that forgot is one of the fewer than a third that may be faulty, until it makes blocks again.
-    private func canForget(_ index: Int) -> Bool {
-        let others = nodes.indices.filter { $0 != index && (isForgetful($0) || options.byzantine[$0] != nil) }
-        return options.byzantine[index] == nil && others.count < (world.genesis.validators.count - 1) / 3
-    }
-    /// It has made no block since, or may have forgotten some of the next epoch.
-    private func isForgetful(_ index: Int) -> Bool {
-        nodes[index].disk.isForgetful || world.genesis.epochMilliseconds > 0 && nodes[index].disk.reserved?.isDoubtful ?? true
-    }
+    var areAllWell: Bool { nodes.allSatisfy { $0.authority != nil } && cut == nil }
 
-    private var areAllWell: Bool { nodes.allSatisfy { $0.authority != nil } && cut == nil }
-
-    private mutating func crash(_ index: Int, for milliseconds: UInt64? = nil) {
+    mutating func crash(_ index: Int, for milliseconds: UInt64? = nil) {
         checks.events(nodes[index].scorer, isFaulty: faulty.contains(index))
         checks.count("validator crashed")
-        if options.byzantine[index] == .amnesiac {
-            checks.count("byzantine: \(ByzantineHabit.amnesiac.deed)")
-            nodes[index].disk = Disk()
-        } else if chance.below(1_000) < options.faults.diskLostPerMille, canForget(index) {
-            // The small file may go with the rest or not.
-            checks.count("validator's disk lost")
-            nodes[index].disk = Disk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved, isForgetful: true)
-        }
+        crashDisk(of: index)
         nodes[index].machine = nil
         nodes[index].scorer = nil
         nodes[index].life += 1
@@ -354,32 +373,25 @@ public struct World<Ledger: WorldLedger>: Sendable {
         let life = nodes[index].life
         for effect in options.byzantine[index].map({ twisted(effects, of: index, $0) }) ?? effects {
             guard nodes[index].life == life, nodes[index].machine != nil else { return }
-            if fails(effect, of: index) { return crash(index) }
+            guard isWritten(before: effect, of: index) else { return crash(index) }
+            watch(effect, of: index)
             switch effect {
-            case .keep(let blocks): nodes[index].pending += blocks.map(\.signed)
+            case .keep(let blocks): nodes[index].disk.keep(blocks)
             case .reserve(let reservation): nodes[index].disk.reserved = reservation
-            case .persist(let block):
-                nodes[index].disk.isForgetful = false
-                nodes[index].disk.blocks += nodes[index].pending + [block.signed]
-                nodes[index].pending = []
+            case .persist(let block): nodes[index].disk.persist(block)
             case .executed(let commit, let vote, let executed):
                 for name in Ledger.eventNames(executed) { checks.count(name) }
-                nodes[index].disk.blocks += nodes[index].pending
-                nodes[index].pending = []
-                nodes[index].disk.commits.append(commit)
-                nodes[index].disk.votes.append(vote)
+                nodes[index].disk.executed(commit, vote)
                 record(3, Int(truncatingIfNeeded: vote.stateRoot.bytes.prefix(4).reduce(0) { $0 << 8 | UInt64($1) }))
                 saw = true
             case .send(let letter, let peer): if let to = places[peer] { send(letter, from: index, to: to) }
             case .broadcast(let letter): for peer in nodes.indices where peer != index { send(letter, from: index, to: peer) }
             case .load(let references, let epoch, let peer):
-                let wanted = Set(references), genesis = genesis
-                let found = nodes[index].disk.blocks.filter { $0.block.epoch == epoch && wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: genesis))) }
+                let found = nodes[index].disk.blocks(references)
                 perform(nodes[index].machine!.handle(.loaded(found, of: epoch, for: peer), now: clock(index)), of: index)
             case .loadRounds(let from, let to, let epoch, let peer):
-                let found = nodes[index].disk.blocks.filter { $0.block.epoch == epoch && $0.block.round >= from && $0.block.round <= to }
-                    .sorted { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }.prefix(Limits.fetchBlocks)
-                perform(nodes[index].machine!.handle(.loaded(Array(found), of: epoch, for: peer), now: clock(index)), of: index)
+                let found = nodes[index].disk.blocks(from: from, to: to, of: epoch, limit: Limits.fetchBlocks)
+                perform(nodes[index].machine!.handle(.loaded(found, of: epoch, for: peer), now: clock(index)), of: index)
             case .wake(let local):
                 let time = local.lowered(by: skews[index])
                 if let at = nodes[index].wakesAt, at > now, at <= time { continue }
@@ -392,28 +404,28 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 checks.note(event, by: index, of: epoch, faulty: Set(seats.indices.filter { seat in places[seats[seat]].map(faulty.contains) ?? false }))
             }
         }
+        guard flush(index) else { return crash(index) }
+        measure(index)
         if saw { look(index) }
-    }
-
-    /// A write that is never finished: nothing of it is on the disk, and what was to follow does not happen.
-    private mutating func fails(_ effect: Machine.Effect, of index: Int) -> Bool {
-        switch effect {
-        case .reserve, .persist, .executed: break
-        default: return false
-        }
-        guard options.faults.crashInWritePer100000 > 0, now < faultsEnd, areAllWell, chance.below(100_000) < options.faults.crashInWritePer100000 else { return false }
-        checks.count("crashed in mid-write")
-        return true
     }
 
     /// The scorer sees the ledger after the last of some commits.
     private mutating func look(_ index: Int) {
         guard let ledger = nodes[index].authority?.executor, nodes[index].scorer != nil else { return }
-        let head = ledger.worldHead
+        let view = view(of: ledger), head = view.head
         nodes[index].isOver = head.status.over
-        checks.look(head, broken: ledger.brokenInvariants)
-        if let authority = nodes[index].authority { checks.bound(authority.suspendedCount, authority.missingCount, authority.poolCount, index) }
+        checks.look(head, broken: view.broken)
         submit(nodes[index].scorer!.see(head, now: now), by: index)
+    }
+
+    /// Ledgers of one digest look the same, so each is looked at once.
+    private mutating func view(of ledger: Ledger) -> WorldView {
+        guard let digest = ledger.worldDigest else { return WorldView(ledger) }
+        if let known = views[digest] { return known }
+        if views.count >= 64 { views = [:] }
+        let view = WorldView(ledger)
+        views[digest] = view
+        return view
     }
 
     private mutating func submit(_ transactions: [[UInt8]], by index: Int) {
@@ -438,16 +450,23 @@ public struct World<Ledger: WorldLedger>: Sendable {
         queue.add(.passTrainer(index, life: trainerLives[index]), at: max(next, now.next))
     }
 
-    private mutating func send(_ message: Letter, from: Int, to: Int) {
+    private mutating func send(_ letter: Letter, from: Int, to: Int) {
         guard cut?.stops(from: from, to: to) != true else { return }
         let failing = now < faultsEnd
         if failing, chance.below(1_000) < options.faults.lostPerMille { return checks.count("lost") }
         var time = now.advanced(by: way())
-        if let slowLink, slowLink == (from, to) { time = time.advanced(by: options.faults.slowLink) }
-        queue.add(.message(message, from: from, to: to), at: time)
+        if case .block(let signed) = letter.message, options.faults.leaderLag > 0, leader(of: signed.block.round.next, as: from, sees: letter.epoch) == to {
+            checks.count("slow to the next leader")
+            time = time.advanced(by: options.faults.leaderLag)
+        }
+        if let slowLink, slowLink == (from, to) {
+            checks.count("slow link")
+            time = time.advanced(by: options.faults.slowLink)
+        }
+        queue.add(.message(letter, from: from, to: to), at: time)
         if failing, chance.below(1_000) < options.faults.doubledPerMille {
             checks.count("doubled")
-            queue.add(.message(message, from: from, to: to), at: now.advanced(by: way() * 3))
+            queue.add(.message(letter, from: from, to: to), at: now.advanced(by: way() * 3))
         }
     }
     private mutating func way() -> UInt64 { options.faults.delay + chance.below(options.faults.jitter + 1) }

@@ -20,6 +20,13 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
     case falseVoter
     /// Loses its disk with every crash, and goes on as if there had been nothing on it.
     case amnesiac
+    /// Its disk lies: with a crash the last flushes are gone, of which it had said that they were durable.
+    case lyingDisk
+    /// Makes its blocks as soon as it may, waits for no leader, and keeps the blocks of the rounds that it leads to itself: with a network that is
+    /// slow to the next leader this makes rounds go by without commits where the pacemaker jumps after them.
+    case rusher
+    /// Signs many blocks for a slot and shows each to everybody.
+    case spammer
 
     /// As it is counted.
     public var deed: String {
@@ -31,6 +38,9 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
         case .badServer: "served badly"
         case .falseVoter: "voted falsely"
         case .amnesiac: "forgot and went on"
+        case .lyingDisk: "lost what was durable"
+        case .rusher: "rushed"
+        case .spammer: "equivocated at length"
         }
     }
 }
@@ -51,35 +61,27 @@ extension World {
 
     /// What becomes of an own block that all should see.
     private mutating func shown(_ signed: SignedBlock, instead effect: Machine.Effect, by index: Int, _ habit: ByzantineHabit) -> [Machine.Effect] {
-        let epoch = signed.block.epoch
+        let block = signed.block, epoch = block.epoch
+        let sent: [Machine.Effect]
         switch habit {
         case .equivocator where chance.chance(2, in: 3):
-            let twin = signedAgain(signed.block, by: index, timestamp: signed.block.timestamp.advanced(by: 1), ancestors: signed.block.ancestors)
+            let twin = signedAgain(block, by: index, timestamp: block.timestamp.advanced(by: 1), ancestors: block.ancestors)
             let turn = Int(chance.below(2))
-            checks.count("byzantine: \(habit.deed)")
-            return others(index).enumerated().map { .send(Letter(epoch, .block(($0 + turn).isMultiple(of: 2) ? signed : twin)), to: $1) }
-        case .silentLeader where leads(signed.block, by: index):
-            checks.count("byzantine: \(habit.deed)")
-            return []
-        case .selective:
-            checks.count("byzantine: \(habit.deed)")
-            return others(index).filter { _ in chance.chance(1, in: 2) }.map { .send(Letter(epoch, .block(signed)), to: $0) }
-        case .flooder:
-            checks.count("byzantine: \(habit.deed)")
-            return [effect] + flood(behind: signed.block, by: index)
-        case .falseVoter where !signed.block.commitVotes.isEmpty:
-            checks.count("byzantine: \(habit.deed)")
-            let votes = signed.block.commitVotes.map { CommitVote(index: $0.index, commit: $0.commit, stateRoot: $0.logRoot, logRoot: $0.stateRoot) }
-            let block = Block(epoch: epoch, round: signed.block.round, author: signed.block.author, timestamp: signed.block.timestamp,
-                              ancestors: signed.block.ancestors, transactions: signed.block.transactions, commitVotes: votes)
-            return [.broadcast(Letter(epoch, .block(SignedBlock(block, by: world.consensusKeys[index], genesis: genesis))))]
+            sent = others(index).enumerated().map { .send(Letter(epoch, .block(($0 + turn).isMultiple(of: 2) ? signed : twin)), to: $1) }
+        case .spammer:
+            let twins = (1...options.spam).map { signedAgain(block, by: index, timestamp: block.timestamp.advanced(by: UInt64($0)), ancestors: block.ancestors) }
+            sent = ([signed] + twins).map { .broadcast(Letter(epoch, .block($0))) }
+        case .silentLeader where leader(of: block.round, as: index, sees: epoch) == index, .rusher where leader(of: block.round, as: index, sees: epoch) == index: sent = []
+        case .selective: sent = others(index).filter { _ in chance.chance(1, in: 2) }.map { .send(Letter(epoch, .block(signed)), to: $0) }
+        case .flooder: sent = [effect] + flood(behind: block, by: index)
+        case .falseVoter where !block.commitVotes.isEmpty:
+            let votes = block.commitVotes.map { CommitVote(index: $0.index, commit: $0.commit, stateRoot: $0.logRoot, logRoot: $0.stateRoot) }
+            let lie = Block(epoch: epoch, round: block.round, author: block.author, timestamp: block.timestamp, ancestors: block.ancestors, transactions: block.transactions, commitVotes: votes)
+            sent = [.broadcast(Letter(epoch, .block(SignedBlock(lie, by: world.consensusKeys[index], genesis: genesis))))]
         default: return [effect]
         }
-    }
-
-    private func leads(_ block: Block, by index: Int) -> Bool {
-        guard let committee = nodes[index].authority?.committee, committee.epoch == block.epoch else { return false }
-        return LeaderSchedule.shuffled(genesis: genesis, epoch: block.epoch).leader(of: block.round, in: committee) == block.author
+        checks.count("byzantine: \(habit.deed)")
+        return sent
     }
 
     private mutating func served(_ blocks: [SignedBlock], _ epoch: Epoch, to peer: Address, by index: Int) -> [Machine.Effect] {
@@ -94,6 +96,18 @@ extension World {
         return [.send(Letter(epoch, .blocks(lie)), to: peer)]
     }
 
+    func pacing(of index: Int) -> Proposer.Parameters {
+        options.byzantine[index] == .rusher ? Proposer.Parameters(busyDelayMilliseconds: 0, idleDelayMilliseconds: 0, leaderTimeoutMilliseconds: 0)
+            : Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
+    }
+
+    /// Who leads a round, whatever the leaders' records say; nil where the node is in another epoch.
+    func leader(of round: Round, as index: Int, sees epoch: Epoch) -> Int? {
+        guard let committee = nodes[index].authority?.committee, committee.epoch == epoch else { return nil }
+        let seat = LeaderSchedule.shuffled(genesis: genesis, epoch: epoch).leader(of: round, in: committee)
+        return places[committee.members[seat.index].owner]
+    }
+
     private func others(_ index: Int) -> [Address] { nodes.indices.filter { $0 != index }.map(owner) }
 
     private func signedAgain(_ block: Block, by index: Int, timestamp: Instant, ancestors: [BlockReference], round: Round? = nil) -> SignedBlock {
@@ -105,7 +119,7 @@ extension World {
         let peers = others(index), epoch = block.epoch, seats = (nodes[index].authority?.committee.indices ?? []).filter { $0 != block.author }
         let invented = (0..<4).map { _ in Digest.tagged("world/invented") { $0.append(chance.next()) } }
         var sent: [Machine.Effect] = []
-        for step in 0..<6 {
+        for step in 0..<6 * options.flood {
             // Near ahead, on invented parents; far ahead, where nobody will be for long; and in the past.
             let round = step < 4 ? block.round.advanced(by: 1 + chance.below(40)) : block.round.advanced(by: Limits.roundsAhead + chance.below(1 << 40))
             let parent = step.isMultiple(of: 2) ? round.lowered(by: 1) : block.round.lowered(by: chance.below(30))

@@ -8,6 +8,9 @@ public struct WorldChecks: Sendable {
     public struct Violation: Hashable, Sendable {
         public let checker: String
         public let message: String
+        /// The validator that saw it, and about which round; nil if it is nobody's in particular.
+        public var node: Int?
+        public var round: Round?
     }
     public private(set) var violations: [Violation] = []
     /// Kinds of events, with their numbers.
@@ -17,10 +20,19 @@ public struct WorldChecks: Sendable {
     private var highest: [Epoch: Round] = [:]
     public var rounds: UInt64 { highest.values.reduce(0) { $0 + $1.rawValue } }
     public var epochs: Int { highest.count }
-    public private(set) var mostSuspended = 0
+    /// Slots of honest validators that the rule written out was asked about.
+    public internal(set) var decisions: UInt64 = 0
+    /// The most that an honest validator held of each kind.
+    public private(set) var most = AuthoritySizes()
+    /// Milliseconds that an honest validator went without a commit once nothing was amiss any more.
+    public internal(set) var longestSilence: UInt64 = 0
+    /// What was executed first of each commit, by whomever.
+    private var chain: [CommitVote] = []
 
-    mutating func violate(_ checker: String, _ message: String) {
-        let violation = Violation(checker: checker, message: message)
+    package init() {}
+
+    mutating func violate(_ checker: String, _ message: String, node: Int? = nil, round: Round? = nil) {
+        let violation = Violation(checker: checker, message: message, node: node, round: round)
         if !violations.contains(violation) { violations.append(violation) }
     }
     mutating func count(_ kind: String) { seen[kind, default: 0] += 1 }
@@ -47,10 +59,34 @@ public struct WorldChecks: Sendable {
     }
     mutating func events(_ trainer: TrainerShell?) { for event in trainer?.events ?? [] { count("trainer: \(event.kind)") } }
 
-    /// What peers send must not fill a validator's memory.
-    mutating func bound(_ suspended: Int, _ missing: Int, _ pool: Int, _ index: Int) {
-        mostSuspended = max(mostSuspended, suspended)
-        if suspended > Limits.suspendedBlocks || missing > Limits.suspendedBlocks * 4 { violate("bounded memory", "validator \(index) holds \(suspended) suspended blocks and \(missing) missing references") }
+    /// Invariant execution.equal: whoever executes a commit comes to the same roots.
+    package mutating func agree(_ vote: CommitVote, by index: Int) {
+        let place = Int(vote.index.rawValue) - 1
+        if place == chain.count { chain.append(vote) }
+        guard chain.indices.contains(place), chain[place] != vote else { return }
+        let what = chain[place].commit != vote.commit ? "another commit" : "other roots"
+        violate("equal execution", "validator \(index) has \(what) at index \(vote.index)", node: index)
+    }
+
+    /// Rounds between the oldest block that is held and the newest: as far as a commit reaches back, and as many as may go by without one.
+    static func roundsLimit(gcDepth: UInt64) -> Int { Int(gcDepth) + 100 }
+
+    /// Invariant memory.bounded: what peers send does not fill a validator's memory.
+    package mutating func bound(_ sizes: AuthoritySizes, committee: Int, gcDepth: UInt64, _ index: Int) {
+        func hold(_ what: String, _ size: Int, _ kept: WritableKeyPath<AuthoritySizes, Int>, limit: Int) {
+            most[keyPath: kept] = max(most[keyPath: kept], size)
+            if size > limit { violate("bounded memory", "validator \(index) holds more than \(limit) \(what)", node: index) }
+        }
+        let rounds = WorldChecks.roundsLimit(gcDepth: gcDepth)
+        hold("suspended blocks", sizes.suspended, \.suspended, limit: Limits.suspendedBlocks)
+        hold("missing blocks", sizes.missing, \.missing, limit: Limits.suspendedBlocks * committee)
+        hold("rounds", sizes.rounds, \.rounds, limit: rounds)
+        // One of a slot; of those that equivocate as many as others refer to, which are as many as there are others.
+        hold("blocks", sizes.blocks, \.blocks, limit: rounds * (committee + (committee - 1) / 3 * committee))
+        hold("blocks that are not ordered", sizes.unordered, \.unordered, limit: rounds * (committee + (committee - 1) / 3 * committee))
+        hold("words about commits", sizes.votes, \.votes, limit: 2 * 256 * committee)
+        hold("transactions", sizes.pool, \.pool, limit: 20_000)
+        hold("requests", sizes.sync, \.sync, limit: 3 * committee)
     }
 
     /// After each commit: the ledger's own invariants, and windows that never go back.
@@ -61,6 +97,8 @@ public struct WorldChecks: Sendable {
 
     /// At the end: one chain of roots on the common prefix, nobody honest slashed.
     mutating func finish(_ votes: [[CommitVote]], ledgers: [some WorldLedger], honest: Set<Address>) {
+        // What was compared as it came is not worth keeping over thousands of worlds.
+        chain = []
         let longest = votes.max { $0.count < $1.count } ?? []
         for (index, chain) in votes.enumerated() {
             if let at = zip(chain, longest).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset {

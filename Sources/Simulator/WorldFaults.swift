@@ -10,12 +10,14 @@ public struct WorldFaults: Hashable, Sendable {
     public var doubledPerMille: UInt64 = 0
     /// Milliseconds more on the way from one validator to one other, all the time.
     public var slowLink: UInt64 = 0
+    /// Milliseconds more on the way of a block to who leads the next round, all the time: with authorities that rush, this makes rounds jump.
+    public var leaderLag: UInt64 = 0
     /// Validators' clocks are up to so much ahead of the world's.
     public var clockSkew: UInt64 = 0
     /// Milliseconds between two crashes of a validator, and how long it is away; 0 for none. One is away at a time, but for storms.
     public var crashEvery: UInt64 = 0
     public var crashFor: UInt64 = 0
-    /// Of a hundred thousand writes that must be durable: the validator crashes instead, with all that it was about to do.
+    /// Of a hundred thousand flushes: the validator crashes in the middle of it, so that nothing of it is on the disk and nothing follows.
     public var crashInWritePer100000: UInt64 = 0
     /// Milliseconds between two crashes of all validators at once, who come back one by one.
     public var stormEvery: UInt64 = 0
@@ -51,12 +53,13 @@ public struct WorldFaults: Hashable, Sendable {
         if chance.chance(1, in: 3) { faults.clockSkew = chance.below(2_000) }
         if chance.chance(1, in: 3) { (faults.crashInWritePer100000, faults.crashFor) = (20 + chance.below(300), max(faults.crashFor, 300 + chance.below(4_000))) }
         if chance.chance(1, in: 6) { (faults.stormEvery, faults.crashFor) = (12_000 + chance.below(20_000), max(faults.crashFor, 300 + chance.below(4_000))) }
+        if chance.chance(1, in: 6) { faults.leaderLag = 50 + chance.below(600) }
         return faults
     }
 
     /// Kinds of faults by name, to play with some of them only.
     public enum Kind: String, CaseIterable, Sendable {
-        case loss, duplication, reordering, slowlink, skew, crash, write, storm, disk, trainers, partition, blobs, byzantine
+        case loss, duplication, reordering, slowlink, skew, crash, write, storm, scheduler, disk, trainers, partition, blobs, byzantine
     }
     /// The same without the kinds that are not named.
     public func only(_ kinds: Set<Kind>) -> WorldFaults {
@@ -65,6 +68,7 @@ public struct WorldFaults: Hashable, Sendable {
         if !kinds.contains(.duplication) { faults.doubledPerMille = 0 }
         if !kinds.contains(.reordering) { faults.jitter = 0 }
         if !kinds.contains(.slowlink) { faults.slowLink = 0 }
+        if !kinds.contains(.scheduler) { faults.leaderLag = 0 }
         if !kinds.contains(.skew) { faults.clockSkew = 0 }
         if !kinds.contains(.crash) { faults.crashEvery = 0 }
         if !kinds.contains(.write) { faults.crashInWritePer100000 = 0 }

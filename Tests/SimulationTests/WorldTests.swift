@@ -50,6 +50,29 @@ struct WorldTests {
         for ledger in world.ledgers { #expect(ledger.slashedIdentities == [owner] && ledger.staker(owner)?.isTombstoned == true) }
     }
 
+    @Test func `two that rush, under a network that is slow to who leads next, make no honest authority leave its rounds out`() {
+        var options = World<Ledger>.Options()
+        options.faults = .none
+        options.faults.leaderLag = 400
+        options.byzantine = [1: .rusher, 4: .rusher]
+        var world = World(WorldGenesis(validators: 7, trainers: 3, windows: 3), seed: 9, options: options)
+        world.run(limitMilliseconds: 900_000)
+        #expect(world.checks.violations.isEmpty && world.checks.seen["byzantine: rushed", default: 0] > 0)
+        #expect(world.checks.commits > world.checks.rounds / 2, "\(world.checks.commits) commits in \(world.checks.rounds) rounds")
+    }
+
+    @Test func `thirty-one validators, ten of them not honest, come to one state`() {
+        var options = World<Ledger>.Options()
+        options.faults = .none
+        options.faults.lostPerMille = 20
+        options.faults.until = 30_000
+        for seat in 0..<10 { options.byzantine[seat * 3] = [.equivocator, .silentLeader, .selective, .badServer, .falseVoter][seat % 5] }
+        var world = World(WorldGenesis(validators: 31, trainers: 3, windows: 1), seed: 31, options: options)
+        world.run(limitMilliseconds: 900_000)
+        #expect(world.checks.violations.isEmpty)
+        #expect(world.checks.commits > 10 && Set(world.ledgers.map(\.head.stateRoot)).count <= 3)
+    }
+
     @Test func `who never reveals or is always late earns nothing and holds nobody up`() {
         let world = play(4, faults: .none, habits: [0: .noReveal, 3: .late])
         #expect(world.checks.violations.isEmpty)

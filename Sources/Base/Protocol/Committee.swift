@@ -88,7 +88,7 @@ public struct Committee: Hashable, Sendable, CanonicalCodable {
 
 /// Authorities counted once each, whatever the number of their blocks or votes.
 public struct StakeTally: Sendable {
-    public private(set) var voters: Set<AuthorityIndex> = []
+    public private(set) var voters = Seats()
     public private(set) var stake = Stake(0)
     private let committee: Committee
 
@@ -96,7 +96,7 @@ public struct StakeTally: Sendable {
 
     /// Adds an authority's stake unless it is counted already.
     public mutating func add(_ authority: AuthorityIndex) {
-        guard committee.contains(authority), voters.insert(authority).inserted else { return }
+        guard committee.contains(authority), voters.insert(authority) else { return }
         stake = stake.advanced(by: committee.stake(authority).rawValue)
     }
     public var hasQuorum: Bool { stake >= committee.quorum }
@@ -108,5 +108,28 @@ extension Stake {
     public init(wholeTokensOf wei: U256) {
         let tokens = (try? wei.dividedBy(U256(1_000_000_000_000_000_000 as UInt64)))?.quotient.uint64 ?? .max
         self.init(min(tokens, UInt64.max / 4 / UInt64(Limits.committeeSize + 1)))
+    }
+}
+
+/// Some of a committee's seats: a bit for each, since votes are counted far more often than anything else is.
+public struct Seats: Hashable, Sendable {
+    private var low: UInt64 = 0
+    private var high: UInt64 = 0
+
+    public init() {}
+    public var count: Int { low.nonzeroBitCount + high.nonzeroBitCount }
+
+    public func contains(_ seat: AuthorityIndex) -> Bool {
+        let bit: UInt64 = 1 << UInt64(seat.rawValue & 63)
+        return seat.rawValue < 64 ? low & bit != 0 : seat.rawValue < 128 && high & bit != 0
+    }
+    /// Says whether it is new.
+    /// - Precondition: a seat of a committee.
+    public mutating func insert(_ seat: AuthorityIndex) -> Bool {
+        precondition(seat.index < Limits.committeeSize, "seat \(seat.index) of a committee of at most \(Limits.committeeSize)")
+        guard !contains(seat) else { return false }
+        let bit: UInt64 = 1 << UInt64(seat.rawValue & 63)
+        if seat.rawValue < 64 { low |= bit } else { high |= bit }
+        return true
     }
 }

@@ -87,7 +87,8 @@ public struct Genesis: Hashable, Sendable, CanonicalCodable {
     public var chainID: UInt64 { 1 + digest.bytes.prefix(6).reduce(0) { $0 << 8 | UInt64($1) } % 0xFFFF_FFFE }
 
     /// The id of the run that starts with the network.
-    public var runID: Digest { Digest.tagged("assay/run/1") { $0.append(digest) } }
+    public var runID: Digest { Genesis.runID(genesis: digest) }
+    public static func runID(genesis: Digest) -> Digest { Digest.tagged("assay/run/1") { $0.append(genesis) } }
 
     /// The first epoch's committee: weight in whole tokens.
     public func committee() throws(Committee.Invalid) -> Committee {

@@ -10,6 +10,8 @@ public struct DAG: Sendable {
     public private(set) var highestRound = Round(0)
     /// Blocks at or below this round are no longer held.
     public private(set) var evictedRound = Round(0)
+    /// Blocks that were ever added: while it stays, nothing more can be decided.
+    public private(set) var insertions: UInt64 = 0
 
     public init(committee: Committee, genesisBlocks: [BlockReference]) {
         self.committee = committee
@@ -27,6 +29,7 @@ public struct DAG: Sendable {
     public mutating func insert(_ block: VerifiedBlock) -> Bool {
         guard block.round > evictedRound, blocks[block.reference] == nil else { return false }
         blocks[block.reference] = block
+        insertions += 1
         rounds[block.round.rawValue, default: Array(repeating: [], count: committee.size)][block.author.index].append(block.reference)
         highestRound = max(highestRound, block.round)
         return true

@@ -13,7 +13,7 @@ extension Ledger {
         var seen: Set<Digest> = []
         for entry in commit.entries {
             // A client sends to several validators, so one transaction may be ordered several times; it counts once.
-            guard let transaction = admitted.take(entry.transaction) ?? (try? Transaction(raw: entry.transaction, chainID: chainID)), seen.insert(transaction.hash).inserted,
+            guard let transaction = admitted.take(entry.transaction) ?? (try? read(entry.transaction, chainID)), seen.insert(transaction.hash).inserted,
                   let result = execute(transaction, context, proposer) else { continue }
             executed.append(result)
         }
@@ -195,14 +195,14 @@ extension Ledger {
     /// Whether a transaction may wait for a block. A duty must fit the state now; a paid one may come up to 64 numbers early.
     public func admission(of raw: [UInt8]) -> Admission {
         let transaction: Transaction
-        do { transaction = try Transaction(raw: raw, chainID: chainID) } catch { return .refused(error.description) }
+        do { transaction = try read(raw, chainID) } catch { return .refused(error.description) }
         return admission(of: transaction)
     }
 
     /// The same, of a transaction that will be executed here if it is admitted.
     public mutating func admit(_ raw: [UInt8]) -> Admission {
         let transaction: Transaction
-        do { transaction = try Transaction(raw: raw, chainID: chainID) } catch { return .refused(error.description) }
+        do { transaction = try read(raw, chainID) } catch { return .refused(error.description) }
         let admission = admission(of: transaction)
         if case .refused = admission {} else { admitted.remember(transaction) }
         return admission

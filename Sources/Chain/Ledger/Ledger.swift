@@ -99,6 +99,9 @@ public struct Ledger: Sendable {
     public internal(set) var head: BlockHeader
     public internal(set) var headHash: Digest
     var admitted = AdmittedTransactions()
+    /// A transaction from its bytes: a pure function of them, whatever stands here. Whoever plays many ledgers at once may remember what it gave.
+    package var read: TransactionReader = { (raw, chainID) throws(Transaction.Invalid) in try Transaction(raw: raw, chainID: chainID) }
+    package typealias TransactionReader = @Sendable (_ raw: [UInt8], _ chainID: UInt64) throws(Transaction.Invalid) -> Transaction
 
     public init(genesis: Genesis) throws(Invalid) {
         self.genesis = genesis

@@ -102,7 +102,7 @@ struct Environment: Sendable {
     }
 
     var rules: RunRules { genesis.run }
-    var run: Digest { genesis.runID }
+    var run: Digest { Genesis.runID(genesis: domain) }
 
     mutating func emit(_ event: EventSignature, from contract: Address, _ values: ABIValue...) { logs.append(event.log(from: contract, values)) }
 
