@@ -405,8 +405,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
             }
         }
         guard flush(index) else { return crash(index) }
+        guard saw else { return }
         measure(index)
-        if saw { look(index) }
+        look(index)
     }
 
     /// The scorer sees the ledger after the last of some commits.
