@@ -12,7 +12,7 @@ public actor BlobExchange {
 
     private let network: PeerNetwork
     private let provider: Provider
-    private var waiting: [UInt64: (peer: AuthorityIndex, continuation: CheckedContinuation<BlobReply?, Never>)] = [:]
+    private var waiting: [UInt64: (peer: Address, continuation: CheckedContinuation<BlobReply?, Never>)] = [:]
     private var number: UInt64 = 0
     private static let timeout = Duration.seconds(3)
     private static let waitingLimit = 256
@@ -20,7 +20,7 @@ public actor BlobExchange {
     public init(_ network: PeerNetwork, provider: @escaping Provider) { (self.network, self.provider) = (network, provider) }
 
     /// The whole blob from one peer, or nil if it does not have it or does not answer.
-    public func fetch(_ root: Digest, from peer: AuthorityIndex, limitBytes: Int) async -> [UInt8]? {
+    public func fetch(_ root: Digest, from peer: Address, limitBytes: Int) async -> [UInt8]? {
         var bytes: [UInt8] = [], index = 0, count = 1
         while index < count {
             guard let reply = await request(root, index, from: peer), reply.count >= 1, reply.count <= Blob.chunkCount(bytes: limitBytes), index == 0 || reply.count == count,
@@ -32,7 +32,7 @@ public actor BlobExchange {
         return bytes
     }
 
-    private func request(_ root: Digest, _ chunk: Int, from peer: AuthorityIndex) async -> BlobReply? {
+    private func request(_ root: Digest, _ chunk: Int, from peer: Address) async -> BlobReply? {
         guard waiting.count < BlobExchange.waitingLimit else { return nil }
         number += 1
         let id = number
@@ -50,11 +50,11 @@ public actor BlobExchange {
     private func answer(_ id: UInt64, _ reply: BlobReply?) { waiting.removeValue(forKey: id)?.continuation.resume(returning: reply) }
 
     /// Takes a frame of one of the two kinds. - Returns: false if it is neither a request nor a reply.
-    public func receive(_ frame: Frame, from peer: AuthorityIndex) -> Bool {
+    public func receive(_ frame: Frame, from peer: Address) -> Bool {
         if frame.kind == BlobExchange.requestKind { serve(frame, peer) } else { take(frame, peer) }
     }
 
-    private func serve(_ frame: Frame, _ peer: AuthorityIndex) -> Bool {
+    private func serve(_ frame: Frame, _ peer: Address) -> Bool {
         guard let request = try? BlobRequest(canonicalBytes: frame.bytes) else { return false }
         let found = provider(request.root, Int(request.chunk))
         let reply = BlobReply(id: request.id, count: UInt32(found?.count ?? 0), proof: found?.proof ?? [], bytes: found?.bytes ?? [])
@@ -62,7 +62,7 @@ public actor BlobExchange {
         return true
     }
 
-    private func take(_ frame: Frame, _ peer: AuthorityIndex) -> Bool {
+    private func take(_ frame: Frame, _ peer: Address) -> Bool {
         guard let reply = try? BlobReply(canonicalBytes: frame.bytes) else { return false }
         // An answer that comes too late is nobody's fault.
         guard waiting[reply.id]?.peer == peer else { return true }

@@ -23,6 +23,7 @@ struct AuthorityShell<E: Executor>: Sendable {
     private(set) var authority: Authority<E>
     let store: NodeStore
     let network: PeerNetwork
+    let seats: Seats
     /// What the store keeps of an executed commit.
     let kept: @Sendable (E.Executed) -> ExecutedBlock?
     /// Makes a reservation of own rounds durable before it returns.
@@ -32,8 +33,8 @@ struct AuthorityShell<E: Executor>: Sendable {
     private var commits: [NodeStore.Flush] = []
     private var mustWrite = false
 
-    init(_ authority: Authority<E>, store: NodeStore, network: PeerNetwork, reserve: @escaping @Sendable (Round) throws -> Void, kept: @escaping @Sendable (E.Executed) -> ExecutedBlock?) {
-        (self.authority, self.store, self.network, self.reserve, self.kept) = (authority, store, network, reserve, kept)
+    init(_ authority: Authority<E>, store: NodeStore, network: PeerNetwork, seats: Seats, reserve: @escaping @Sendable (Round) throws -> Void, kept: @escaping @Sendable (E.Executed) -> ExecutedBlock?) {
+        (self.authority, self.store, self.network, self.seats, self.reserve, self.kept) = (authority, store, network, seats, reserve, kept)
     }
 
     /// - Throws: `StorageError`; nothing that relies on what could not be written has been sent then.
@@ -66,7 +67,7 @@ struct AuthorityShell<E: Executor>: Sendable {
                 outcome.executed.append((ordered, vote, executed))
             case .send(let message, let peer):
                 try write()
-                network.send(frame(message), to: peer)
+                network.send(frame(message), to: seats[peer])
             case .broadcast(let message):
                 try write()
                 network.broadcast(frame(message))

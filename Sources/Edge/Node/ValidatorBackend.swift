@@ -41,7 +41,7 @@ extension ValidatorNode {
         return [
             "index": .int(Int64(index.index)), "genesis": .string(genesis.digest.description), "head": .int(Int64(ledger.head.number)), "headHash": .string(ledger.headHash.description),
             "commit": .string(authority.lastCommit?.digest.description ?? Digest.zero.description), "stateRoot": .string(ledger.head.stateRoot.description), "round": .int(Int64(clamping: authority.proposer.round.rawValue)),
-            "highestRound": .int(Int64(clamping: authority.dag.highestRound.rawValue)), "peers": .array(network.connected.map { .int(Int64($0.index)) }),
+            "highestRound": .int(Int64(clamping: authority.dag.highestRound.rawValue)), "peers": .array(network.connected.compactMap { seats.seat(of: $0) }.sorted().map { .int(Int64($0.index)) }),
             "lastOwnRound": .int(Int64(clamping: authority.proposer.lastProposed.round.rawValue)), "quorumCommit": .int(Int64(clamping: authority.quorumCommit.rawValue)),
             "lag": .array(genesis.validators.indices.map { seat in
                 let heard = seat == index.index ? authority.proposer.lastProposed.round : authority.heardRound(of: AuthorityIndex(seat))

@@ -20,6 +20,7 @@ public actor ValidatorNode {
     let store: NodeStore
     let blobs: BlobStore
     let network: PeerNetwork
+    let seats: Seats
     let exchange: BlobExchange
     let log: Logger
     private var shell: AuthorityShell<Ledger>
@@ -66,12 +67,9 @@ public actor ValidatorNode {
         let lazySecond = Lazy { try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: threads, path: other) }
         second = { try lazySecond.value() }
         queue = ComputeQueue(name: "compute \(seat)")
-        let peers = try genesis.validators.enumerated().map { index, validator in
-            let (host, port) = try hostAndPort(validator.endpoint, "genesis.json: validators[\(index)].endpoint")
-            return PeerNetwork.Peer(index: AuthorityIndex(index), host: host, port: port, key: validator.networkKey)
-        }
-        network = PeerNetwork(identity: keys.network, own: index, genesis: genesis.digest, peers: peers, log: log)
-        shell = AuthorityShell(authority, store: store, network: network, reserve: { try LastRound.write($0, to: lastRoundFile) }) { $0 }
+        seats = Seats(genesis)
+        network = PeerNetwork(identity: keys.network, own: owner, genesis: genesis.digest, peers: try PeerNetwork.Peer.all(of: genesis), log: log)
+        shell = AuthorityShell(authority, store: store, network: network, seats: seats, reserve: { try LastRound.write($0, to: lastRoundFile) }) { $0 }
         exchange = BlobExchange(network) { [blobs] root, chunk in blobs.chunk(root, chunk) }
     }
 
@@ -120,13 +118,15 @@ public actor ValidatorNode {
 
     private func take(_ event: PeerNetwork.Event) async {
         switch event {
-        case .connected(let peer): receive(.connected(peer))
+        case .connected(let peer):
+            if let seat = seats.seat(of: peer) { receive(.connected(seat)) }
         case .disconnected: break
         case .frame(let frame, let peer):
             defer { network.handled(frame, from: peer) }
             if frame.kind == consensusFrameKind {
                 guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else { return malformed("a message that cannot be read", peer) }
-                receive(.received(message, from: peer))
+                guard let seat = seats.seat(of: peer) else { return }
+                receive(.received(message, from: seat))
             } else if frame.kind == BlobExchange.requestKind || frame.kind == BlobExchange.replyKind {
                 if await !exchange.receive(frame, from: peer) { malformed("a blob frame that cannot be read", peer) }
             } else {
@@ -136,7 +136,7 @@ public actor ValidatorNode {
     }
 
     /// No honest peer of this protocol version sends such a thing: its connection is closed, and it may come again.
-    private func malformed(_ what: String, _ peer: AuthorityIndex) {
+    private func malformed(_ what: String, _ peer: Address) {
         counters.malformed += 1
         log.warning("validator \(peer) sent \(what): its connection is closed")
         network.drop(peer, what)

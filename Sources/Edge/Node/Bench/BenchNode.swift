@@ -14,6 +14,7 @@ actor BenchNode<E: BenchExecutor>: MeasuredNode {
     private let plan: BenchPlan
     private var shell: AuthorityShell<E>
     private let network: PeerNetwork
+    private let seats: Seats
     private let port: Int
     private var load: BenchLoad
     private var events: Task<Void, Never>?
@@ -34,13 +35,11 @@ actor BenchNode<E: BenchExecutor>: MeasuredNode {
         let authority = Authority(
             index: AuthorityIndex(plan.index), verifier: BlockVerifier(committee: committee, genesis: genesis.digest), key: BenchPlan.consensusKey(plan.index), start: genesis.time,
             schedule: .shuffled(seed: genesis.digest), parameters: parameters, executor: try executor(genesis), recovered: .init(reserved: Round(0)), now: ValidatorNode.now)
-        let peers = try genesis.validators.enumerated().map { index, validator in
-            let (host, port) = try hostAndPort(validator.endpoint, "endpoint")
-            return PeerNetwork.Peer(index: AuthorityIndex(index), host: host, port: port, key: validator.networkKey)
-        }
+        let peers = try PeerNetwork.Peer.all(of: genesis)
+        seats = Seats(genesis)
         port = peers[plan.index].port
-        network = PeerNetwork(identity: try NetworkIdentity(pem: plan.networkPEM), own: AuthorityIndex(plan.index), genesis: genesis.digest, peers: peers, log: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
-        shell = AuthorityShell(authority, store: try NodeStore(home.appending(path: "store.sqlite"), genesis: genesis, isDurable: plan.fsync), network: network,
+        network = PeerNetwork(identity: try NetworkIdentity(pem: plan.networkPEM), own: seats[AuthorityIndex(plan.index)], genesis: genesis.digest, peers: peers, log: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
+        shell = AuthorityShell(authority, store: try NodeStore(home.appending(path: "store.sqlite"), genesis: genesis, isDurable: plan.fsync), network: network, seats: seats,
                                reserve: { if plan.fsync { try LastRound.write($0, to: home.appending(path: "last-round")) } }) { E.kept($0) }
         load = BenchLoad(plan.load, bytes: plan.bytes, node: plan.index)
     }
@@ -119,12 +118,13 @@ actor BenchNode<E: BenchExecutor>: MeasuredNode {
 
     private func take(_ event: PeerNetwork.Event) {
         switch event {
-        case .connected(let peer): receive(.connected(peer))
+        case .connected(let peer):
+            if let seat = seats.seat(of: peer) { receive(.connected(seat)) }
         case .disconnected: break
         case .frame(let frame, let peer):
             defer { network.handled(frame, from: peer) }
             guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else { return failure = Failure("node \(peer) sent what is no message") }
-            receive(.received(message, from: peer))
+            if let seat = seats.seat(of: peer) { receive(.received(message, from: seat)) }
         }
     }
 
