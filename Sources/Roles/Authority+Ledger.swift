@@ -5,6 +5,7 @@ import AssayProtocol
 
 /// Ordering and ledger meet here: what an authority commits, its ledger executes, and its next block attests the roots.
 extension Ledger: Executor {
+    public var orderedBy: Committee? { committee }
     public func nextNonce(of sender: Address) -> UInt64? { nonce(of: sender) }
     public mutating func execute(_ commit: OrderedCommit) -> (vote: CommitVote, executed: ExecutedBlock) {
         let block: ExecutedBlock = execute(commit)

@@ -15,13 +15,16 @@ public protocol Executor: Sendable {
     func nextNonce(of sender: Address) -> UInt64?
     /// It was executed, or can never be executed now.
     func isStale(_ transaction: [UInt8]) -> Bool
+    /// Who orders the next commit; nil where that never changes.
+    var orderedBy: Committee? { get }
 }
 
 extension Executor {
+    public var orderedBy: Committee? { nil }
     public mutating func admit(_ transaction: [UInt8]) -> Admission { admission(of: transaction) }
 }
 
-/// The ordering part of a validator: proposes blocks, decides leaders, hands commits to the ledger.
+/// The ordering part of a validator, for one epoch: proposes blocks, decides leaders, hands commits to the ledger. One without a seat follows and proposes nothing.
 ///
 /// It has no clock, disk or socket: it is told what happened and answers what to do. The shell obeys in the order of the list,
 /// so what is persisted stands on the disk before anything that relies on it is sent.
@@ -44,10 +47,10 @@ public struct Authority<E: Executor>: Sendable {
     public struct Recovered: Sendable {
         /// All blocks kept above the garbage-collection round, own ones included.
         public var blocks: [SignedBlock]
-        /// The last commits, in order, back to that round and to `LeaderReputation.firstNeeded`.
+        /// The last commits, in order, back to that round and to `LeaderReputation.firstNeeded`; of the epoch before at least its last one.
         public var commits: [Commit]
         public var vote: CommitVote?
-        /// Own rounds up to this one were reserved by `.reserve`; nil if that is not known any more.
+        /// Own rounds of this epoch up to this one were reserved by `.reserve`; nil if that is not known any more.
         public var reserved: Round?
         public init(blocks: [SignedBlock] = [], commits: [Commit] = [], vote: CommitVote? = nil, reserved: Round?) {
             (self.blocks, self.commits, self.vote, self.reserved) = (blocks, commits, vote, reserved)
@@ -55,12 +58,12 @@ public struct Authority<E: Executor>: Sendable {
     }
     /// So many rounds are reserved at a time.
     static var reserveRounds: UInt64 { 64 }
-    /// A reservation that no memory fulfils: kept while it is not certain which rounds of our own are free.
-    static var unsure: Round { Round(.max) }
 
     public enum Input: Sendable {
         case started
         case connected(AuthorityIndex)
+        /// A peer has closed this epoch, so it has all blocks that there are of it.
+        case ended(AuthorityIndex)
         case received(AuthorityMessage, from: AuthorityIndex)
         /// What the shell found for `.load`.
         case loaded([SignedBlock], for: AuthorityIndex)
@@ -87,7 +90,8 @@ public struct Authority<E: Executor>: Sendable {
         case note(AuthorityEvent)
     }
 
-    public let index: AuthorityIndex
+    /// Nil without a seat in this epoch.
+    public let index: AuthorityIndex?
     public let verifier: BlockVerifier
     public let parameters: Parameters
     public private(set) var executor: E
@@ -95,6 +99,8 @@ public struct Authority<E: Executor>: Sendable {
     public private(set) var linearizer: Linearizer
     public private(set) var proposer: Proposer
     public private(set) var isHalted = false
+    /// The epoch's last commit was executed.
+    public private(set) var isEnded = false
     private(set) var manager = BlockManager()
     private(set) var pool = TransactionPool()
     private var sync = SyncState()
@@ -103,10 +109,11 @@ public struct Authority<E: Executor>: Sendable {
     private let key: KeyPair
     private var lastDecided: Slot?
     private var vote: CommitVote?
+    public var lastVote: CommitVote? { vote }
     private var votedIndex = CommitIndex(0)
     /// Accepted blocks with transactions that no commit has ordered yet: while there are some, rounds go by quickly.
     private var unordered: Set<BlockReference> = []
-    private var ownLast: SignedBlock?
+    private var ownLast: VerifiedBlock?
     private static var remindMilliseconds: UInt64 { 2_000 }
     private var remindedAt: (round: Round, at: Instant)?
     private var reserved: Round
@@ -114,57 +121,63 @@ public struct Authority<E: Executor>: Sendable {
     private var recollection: Recollection?
 
     public var committee: Committee { verifier.committee }
-    public var lastCommit: Commit? { linearizer.last }
+    public var lastCommit: Commit? { linearizer.last ?? linearizer.before }
+    /// The last round of our own that is known; nil if there is none.
+    public var lastOwnRound: Round? { ownLast?.round }
+    /// Its own past is not certain: it makes no block before the others were asked.
+    public var isUnsure: Bool { recollection != nil }
     public var suspendedCount: Int { manager.suspendedCount }
     public var missingCount: Int { manager.missingCount }
     public var poolCount: Int { pool.count }
     private var isBusy: Bool { pool.isWaiting || !unordered.isEmpty }
     public var pendingTransactions: [[UInt8]] { pool.transactions }
 
-    public init(index: AuthorityIndex, verifier: BlockVerifier, key: KeyPair, start: Instant, schedule: LeaderSchedule, parameters: Parameters = Parameters(),
+    public init(index: AuthorityIndex?, verifier: BlockVerifier, key: KeyPair, start: Instant, schedule: LeaderSchedule, parameters: Parameters = Parameters(),
                 executor: E, recovered: Recovered, now: Instant) {
         (self.index, self.verifier, self.key, self.parameters, self.executor) = (index, verifier, key, parameters, executor)
         let committee = verifier.committee
         dag = DAG(committee: committee, genesisBlocks: verifier.genesisBlocks)
-        linearizer = Linearizer(committee: committee, gcDepth: parameters.gcDepth, start: start, recovering: recovered.commits)
+        let commits = recovered.commits.filter { $0.epoch == committee.epoch }
+        let before = recovered.commits.last { $0.epoch < committee.epoch }
+        linearizer = Linearizer(committee: committee, gcDepth: parameters.gcDepth, start: start, after: before, recovering: commits)
         dag.evict(through: linearizer.gcRound)
         lastDecided = linearizer.last?.leader.slot
-        (vote, votedIndex) = (recovered.vote, recovered.vote?.index ?? CommitIndex(0))
-        var ordered = Set(recovered.commits.flatMap(\.blocks))
+        vote = recovered.vote
+        var ordered = Set(commits.flatMap(\.blocks))
         for signed in recovered.blocks.sorted(by: { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }) {
             let block = verifier.trust(signed)
             _ = manager.add(block, to: &dag, kept: true)
             if !block.block.transactions.isEmpty, ordered.insert(block.reference).inserted { unordered.insert(block.reference) }
         }
-        let own = recovered.blocks.filter { $0.block.author == index }.max { $0.block.round < $1.block.round }
+        let earlier = recovered.blocks.filter { $0.block.author == index }
+        let own = earlier.max { $0.block.round < $1.block.round }.map { verifier.trust($0) }
         ownLast = own
-        var included = [Round](repeating: Round(0), count: committee.size)
-        for block in recovered.blocks where block.block.author == index {
-            for ancestor in block.block.ancestors { included[ancestor.author.index] = max(included[ancestor.author.index], ancestor.round) }
-        }
-        reputation = LeaderReputation(committee, period: parameters.reputationPeriod)
-        if let last = recovered.commits.last {
-            let needed = LeaderReputation.firstNeeded(period: parameters.reputationPeriod, last: last.index)
-            precondition(recovered.commits[0].index <= needed, "commits.kept: commit \(needed) and later ones are needed, the first one kept is \(recovered.commits[0].index)")
-            for commit in recovered.commits where commit.index >= needed { _ = reputation.add(commit) }
+        // Whoever has said nothing in this epoch yet says what it executed last.
+        votedIndex = own == nil ? recovered.vote?.index.lowered(by: 1) ?? CommitIndex(0) : recovered.vote?.index ?? CommitIndex(0)
+        if let vote { votes.executed(vote) }
+        reputation = LeaderReputation(committee, period: parameters.reputationPeriod, after: before?.index ?? CommitIndex(0))
+        if let last = commits.last {
+            let needed = LeaderReputation.firstNeeded(period: parameters.reputationPeriod, last: last.index, after: reputation.before)
+            precondition(commits[0].index <= needed, "commits.kept: commit \(needed) and later ones are needed, the first one kept is \(commits[0].index)")
+            for commit in commits where commit.index >= needed { _ = reputation.add(commit) }
         }
         var committer = Committer(committee: committee, schedule: schedule)
         committer.swaps = reputation.swaps
-        let last = own.map { verifier.trust($0).reference } ?? verifier.genesisBlocks[index.index]
-        proposer = Proposer(author: index, committer: committer, parameters: parameters.pacing, last: last, included: included, now: now)
+        // Without a seat nothing is ever proposed, and whose turn it is comes to the same for all.
+        let last = own?.reference ?? verifier.genesisBlocks[index?.index ?? 0]
+        proposer = Proposer(author: index ?? last.author, committer: committer, parameters: parameters.pacing, last: last, earlier: earlier.map(\.block), now: now)
         reserved = recovered.reserved ?? Round(0)
         // A reservation is at most so far above the block before it: a database that has none so high is not the one that was written.
         let isCertain = recovered.reserved.map { reserved in
-            reserved == Round(0) || own.map { $0.block.round.advanced(by: Self.reserveRounds + 1) >= reserved } ?? false
+            reserved == Round(0) || own.map { $0.round.advanced(by: Self.reserveRounds + 1) >= reserved } ?? false
         } ?? false
-        if !isCertain {
-            recollection = Recollection(committee, atLeast: last.round, own: own.map { .init(signed: $0, reference: verifier.reference(of: $0)) }, trustsFewer: parameters.trustsFewer)
-        }
+        if !isCertain, index != nil { recollection = Recollection(committee, atLeast: last.round, own: own, trustsFewer: parameters.trustsFewer) }
     }
 
     /// Why no block is made although its time has come; nil if nothing is in the way.
     public var obstacle: String? {
         if isHalted { return "halted: the roots here are not those of a quorum" }
+        if index == nil { return "no seat in epoch \(committee.epoch): it follows the others" }
         guard let recollection else {
             let parents = dag.tally(at: proposer.round.lowered(by: 1))
             return parents.hasQuorum ? nil : "blocks of round \(proposer.round.lowered(by: 1)) are here from \(parents.voters.count) of \(committee.size) validators; a quorum is needed"
@@ -201,12 +214,15 @@ public struct Authority<E: Executor>: Sendable {
         switch input {
         case .started:
             // What comes from the others now may look like a memory of our own; only a new reservation says that it is one.
-            if recollection != nil { effects.append(.reserve(Self.unsure)) }
-            if let ownLast { effects.append(.broadcast(.block(ownLast))) }
+            if recollection != nil { effects.append(.reserve(Reservation.unsure)) }
+            if let ownLast { effects.append(.broadcast(.block(ownLast.signed))) }
         case .connected(let peer):
-            if let ownLast { effects.append(.send(.block(ownLast), to: peer)) }
+            if let ownLast { effects.append(.send(.block(ownLast.signed), to: peer)) }
             if recollection != nil { effects.append(.send(.recall, to: peer)) }
-            effects.append(.send(.advance(proposer.round), to: peer))
+            if index != nil { effects.append(.send(.advance(proposer.round), to: peer)) }
+        case .ended(let peer):
+            guard committee.contains(peer), peer != index else { return [] }
+            sync.heard(peer, Round(.max))
         case .received(let message, let peer):
             guard committee.contains(peer), peer != index else { return [] }
             receive(message, from: peer, &effects, now)
@@ -255,16 +271,19 @@ public struct Authority<E: Executor>: Sendable {
     }
 
     private mutating func accept(_ blocks: [SignedBlock], from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
-        var accepted: [VerifiedBlock] = []
+        var verified: [VerifiedBlock] = []
         for signed in blocks {
             // What is known already is not worth a signature's check, however often it is sent.
             let reference = verifier.reference(of: signed)
             guard !dag.contains(reference), !manager.isSuspended(reference) else { continue }
-            let block: VerifiedBlock
-            do { block = try verifier.verify(signed, as: reference) } catch {
-                effects.append(.note(.refused(peer, error)))
-                continue
-            }
+            do { verified.append(try verifier.verify(signed, as: reference)) } catch { effects.append(.note(.refused(peer, error))) }
+        }
+        accept(verified, from: peer, &effects, now)
+    }
+
+    private mutating func accept(_ verified: [VerifiedBlock], from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
+        var accepted: [VerifiedBlock] = []
+        for block in verified where !dag.contains(block.reference) && !manager.isSuspended(block.reference) {
             let outcome = manager.add(block, to: &dag)
             accepted += outcome.accepted
             for pair in outcome.equivocations {
@@ -283,8 +302,8 @@ public struct Authority<E: Executor>: Sendable {
             if !block.block.transactions.isEmpty { unordered.insert(block.reference) }
             // A block of ours that we do not remember: this memory is older than what we did with another.
             if block.author == index, block.round >= proposer.round, recollection == nil {
-                recollection = Recollection(committee, atLeast: block.round, own: .init(signed: block.signed, reference: block.reference), trustsFewer: parameters.trustsFewer)
-                effects.append(.reserve(Self.unsure))
+                recollection = Recollection(committee, atLeast: block.round, own: block, trustsFewer: parameters.trustsFewer)
+                effects.append(.reserve(Reservation.unsure))
             }
             for vote in block.block.commitVotes {
                 guard votes.add(vote, by: block.author, committee) else { continue }
@@ -297,17 +316,13 @@ public struct Authority<E: Executor>: Sendable {
 
     private mutating func recollect(_ own: SignedBlock?, _ highest: SignedBlock?, from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
         guard recollection != nil else { return }
-        var shown: Recollection.VerifiedOwn?, round = Round(0)
+        if let own, own.block.author != index { return effects.append(.note(.refused(peer, nil))) }
         do {
-            if let own {
-                guard own.block.author == index else { return effects.append(.note(.refused(peer, nil))) }
-                shown = .init(signed: own, reference: try verifier.verify(own).reference)
-            }
-            if let highest { round = try verifier.verify(highest).round }
-        } catch { return effects.append(.note(.refused(peer, error))) }
-        recollection?.answer(peer, own: shown, highest: round)
-        // Our own block goes the way of all others: with its history, fetched from whoever showed it.
-        accept([own, highest].compactMap { $0 }, from: peer, &effects, now)
+            let shown = try own.map { signed throws(BlockError) in try verifier.verify(signed) }, last = try highest.map { signed throws(BlockError) in try verifier.verify(signed) }
+            recollection?.answer(peer, own: shown, highest: last?.round ?? Round(0))
+            // Our own block goes the way of all others: with its history, fetched from whoever showed it.
+            accept([shown, last].compactMap { $0 }, from: peer, &effects, now)
+        } catch { effects.append(.note(.refused(peer, error))) }
     }
 
     /// Resumes once enough have answered and our last block stands in the DAG, which our next one refers to.
@@ -315,12 +330,11 @@ public struct Authority<E: Executor>: Sendable {
         guard let asking = recollection else { return }
         if asking.isEnough, asking.own.map({ dag.contains($0.reference) }) ?? true {
             (recollection, reserved) = (nil, Round(0))
-            let last = asking.own.map { verifier.trust($0.signed) }
-            ownLast = asking.own?.signed
+            ownLast = asking.own
             // One more: the highest block that was shown may be the parent of one of ours that nobody shows. Who trusts fewer goes on behind
             // its last block that is known, since the others may be unable to go on without it.
-            let above = parameters.trustsFewer ? asking.own?.reference.round ?? Round(0) : asking.highest.next
-            proposer.resume(above: above, last: last)
+            let above = parameters.trustsFewer ? asking.own?.round ?? Round(0) : asking.highest.next
+            proposer.resume(above: above, last: asking.own)
             return effects.append(.note(.recollected(above)))
         }
         guard !asking.isEnough, asking.askedAt.map({ now >= $0.advanced(by: parameters.retryMilliseconds) }) ?? true else { return }
@@ -333,15 +347,16 @@ public struct Authority<E: Executor>: Sendable {
 
     /// Decides what can be decided, proposes what can be proposed, asks for what is missing, and says when to be woken.
     private mutating func goOn(_ effects: inout [Effect], _ now: Instant) {
-        guard !isHalted else { return }
+        guard !isHalted, !isEnded else { return }
         decide(&effects)
+        guard !isEnded else { return }
         resume(&effects, now)
-        if recollection == nil { propose(&effects, now) }
+        if recollection == nil, index != nil { propose(&effects, now) }
         pull(&effects, now)
     }
 
     private mutating func decide(_ effects: inout [Effect]) {
-        while !isHalted {
+        while !isHalted, !isEnded {
             let statuses = proposer.committer.tryDecide(dag, after: lastDecided)
             guard !statuses.isEmpty else { return }
             for status in statuses {
@@ -351,7 +366,10 @@ public struct Authority<E: Executor>: Sendable {
                     effects.append(.note(.leaderSkipped(status.slot.author, status.slot.round)))
                     continue
                 }
-                if execute(leader, &effects) {
+                let isChanged = execute(leader, &effects)
+                // What was decided after the last commit is nobody's: the next committee orders it anew.
+                if isHalted || isEnded { return }
+                if isChanged {
                     effects.append(.note(.leadersChanged(absent: reputation.swaps.tables.last?.absent ?? [])))
                     break
                 }
@@ -365,7 +383,7 @@ public struct Authority<E: Executor>: Sendable {
         let entries = commit.blocks.flatMap { reference in
             (dag[reference]?.block.transactions ?? []).map { OrderedCommit.Entry(author: reference.author, transaction: $0) }
         }
-        let ordered = OrderedCommit(commit: commit, entries: entries)
+        let ordered = OrderedCommit(commit: commit, entries: entries, executed: attested(commit))
         let (vote, executed) = executor.execute(ordered)
         self.vote = vote
         effects.append(.executed(ordered, vote, executed))
@@ -386,7 +404,27 @@ public struct Authority<E: Executor>: Sendable {
         checkAgreement(vote.index, &effects)
         let isChanged = reputation.add(commit)
         proposer.committer.swaps = reputation.swaps
+        if let next = executor.orderedBy, next.epoch != committee.epoch {
+            isEnded = true
+            effects.append(.note(.epochEnded(committee.epoch)))
+        }
         return isChanged
+    }
+
+    /// By seat, the last commit that its blocks in this one say it has executed.
+    private func attested(_ commit: Commit) -> [OrderedCommit.Executed] {
+        var last = [CommitIndex?](repeating: nil, count: committee.size)
+        for reference in commit.blocks { for vote in dag[reference]?.block.commitVotes ?? [] { last[reference.author.index] = max(last[reference.author.index] ?? vote.index, vote.index) } }
+        return committee.indices.compactMap { seat in last[seat.index].map { .init(author: seat, index: $0) } }
+    }
+
+    /// What waits for a block, or for a commit of one, goes on in the next epoch.
+    mutating func inherit(from earlier: Authority, _ effects: inout [Effect]) {
+        pool = earlier.pool
+        let returned = pool.putBackAll()
+        if returned > 0 { effects.append(.note(.resubmitted(returned))) }
+        let executor = executor
+        pool.prune(isStale: { executor.isStale($0) }, nextNonce: { executor.nextNonce(of: $0) })
     }
 
     /// Roots that a quorum attested and ours are one, or this node stops: it must not go on from a state that nobody shares.
@@ -406,7 +444,7 @@ public struct Authority<E: Executor>: Sendable {
             case .create(let reason): create(reason, &effects, now)
             }
             decide(&effects)
-            if isHalted { return }
+            if isHalted || isEnded { return }
         }
     }
 
@@ -416,12 +454,13 @@ public struct Authority<E: Executor>: Sendable {
         if remindedAt?.round != proposer.round { remindedAt = (proposer.round, now) }
         if let last = remindedAt, now >= last.at.advanced(by: Self.remindMilliseconds) {
             remindedAt = (proposer.round, now)
-            effects.append(.broadcast(.block(ownLast)))
+            effects.append(.broadcast(.block(ownLast.signed)))
         }
         if let last = remindedAt { effects.append(.wake(at: last.at.advanced(by: Self.remindMilliseconds))) }
     }
 
     private mutating func create(_ reason: Proposer.Reason, _ effects: inout [Effect], _ now: Instant) {
+        guard let index else { preconditionFailure("own.seat: a block is due, but there is no seat in epoch \(committee.epoch)") }
         let executor = executor
         let (digests, transactions) = pool.take { executor.nextNonce(of: $0) }
         var commitVotes: [CommitVote] = []
@@ -440,7 +479,7 @@ public struct Authority<E: Executor>: Sendable {
         if !transactions.isEmpty { unordered.insert(verified.reference) }
         pool.propose(digests, in: verified.reference)
         proposer.proposed(verified, now: now)
-        ownLast = signed
+        ownLast = verified
         if block.round > reserved {
             reserved = block.round.advanced(by: Self.reserveRounds)
             effects.append(.reserve(reserved))
@@ -455,48 +494,10 @@ public struct Authority<E: Executor>: Sendable {
     private mutating func pull(_ effects: inout [Effect], _ now: Instant) {
         let peers = committee.indices.filter { $0 != index }
         let manager = manager
-        for request in sync.requests(missing: { manager.missing(of: $0, limit: Limits.fetchReferences) }, isMissing: manager.missingCount > 0, highest: dag.highestRound, evicted: dag.evictedRound, peers: peers,
+        for request in sync.requests(missing: { manager.missing(of: $0, limit: Limits.fetchReferences) }, isMissing: manager.missingCount > 0, highest: dag.highestRound, undecided: lastDecided?.round.next ?? Round(1), evicted: dag.evictedRound, peers: peers,
                                      retry: parameters.retryMilliseconds, now: now) {
             effects.append(.send(request.message, to: request.peer))
         }
         if let time = sync.nextWake(missing: manager.missingCount > 0, retry: parameters.retryMilliseconds) { effects.append(.wake(at: max(time, now.advanced(by: 1)))) }
     }
-}
-
-/// Facts about ordering, for logs and metrics.
-public enum AuthorityEvent: Hashable, Sendable {
-    case proposed(Round, Proposer.Reason)
-    case committed(BlockReference, CommitIndex)
-    case leaderSkipped(AuthorityIndex, Round)
-    /// Committed or skipped by a later leader, since the votes for it alone did not settle it.
-    case decidedIndirectly(Slot)
-    /// A block, or a request that makes no sense.
-    case refused(AuthorityIndex, BlockError?)
-    case equivocated(AuthorityIndex, Round)
-    case resubmitted(Int)
-    case jumped(to: Round)
-    /// A period of commits is over: others lead for these seats until the next one is.
-    case leadersChanged(absent: [AuthorityIndex])
-    /// The disk was lost; the others have said up to which round blocks of ours may exist.
-    case recollected(Round)
-    /// Our roots are not those of a quorum: this node has halted.
-    case diverged(ours: CommitVote, quorum: CommitVote)
-
-    /// The case's name, for counting.
-    public var kind: String {
-        switch self {
-        case .proposed(_, let reason): "proposed: \(reason)"
-        case .committed: "committed"
-        case .leaderSkipped: "leader skipped"
-        case .decidedIndirectly: "decided indirectly"
-        case .refused: "refused"
-        case .equivocated: "equivocated"
-        case .resubmitted: "resubmitted"
-        case .jumped: "jumped"
-        case .leadersChanged: "leaders changed"
-        case .recollected: "recollected"
-        case .diverged: "diverged"
-        }
-    }
-    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "decided indirectly", "refused", "equivocated", "resubmitted", "jumped", "leaders changed", "recollected", "diverged"]
 }

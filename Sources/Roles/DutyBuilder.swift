@@ -63,7 +63,7 @@ public struct DutyBuilder: Sendable {
     }
 
     public func evidence(_ equivocation: Equivocation) -> Transaction? {
-        let duty = Duty(.evidence, Window(equivocation.epoch.rawValue << 16 | UInt64(equivocation.author.index)))
+        let duty = Duty(.evidence, Window((equivocation.epoch.rawValue & 0xFFFF) << 16 | UInt64(equivocation.author.index)))
         return signed(duty, DutyFunction.reportEquivocation.call(.bytes(equivocation.first.canonicalBytes), .bytes(equivocation.second.canonicalBytes)))
     }
 

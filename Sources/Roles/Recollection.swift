@@ -1,3 +1,4 @@
+import AssayConsensus
 import AssayPrimitives
 import AssayProtocol
 
@@ -12,15 +13,13 @@ struct Recollection: Sendable {
     private let needed: Stake
     private(set) var highest: Round
     /// Our latest block that anybody has shown.
-    private(set) var own: VerifiedOwn?
+    private(set) var own: VerifiedBlock?
     var askedAt: Instant?
-
-    struct VerifiedOwn: Sendable { let signed: SignedBlock, reference: BlockReference }
 
     /// - Parameters:
     ///   - atLeast: what this machine still knows of its own rounds.
     ///   - trustsFewer: a third of the stake is enough. One honest answer is then certain, which may never have seen our block: the operator's risk.
-    init(_ committee: Committee, atLeast: Round, own: VerifiedOwn?, trustsFewer: Bool) {
+    init(_ committee: Committee, atLeast: Round, own: VerifiedBlock?, trustsFewer: Bool) {
         (answered, highest, self.own) = (StakeTally(committee), atLeast, own)
         needed = trustsFewer ? committee.validity : committee.quorum
     }
@@ -28,9 +27,9 @@ struct Recollection: Sendable {
     var isEnough: Bool { answered.stake >= needed }
     var answers: Int { answered.voters.count }
 
-    mutating func answer(_ peer: AuthorityIndex, own shown: VerifiedOwn?, highest round: Round) {
+    mutating func answer(_ peer: AuthorityIndex, own shown: VerifiedBlock?, highest round: Round) {
         answered.add(peer)
-        highest = max(highest, round, shown?.reference.round ?? Round(0))
-        if let shown, shown.reference.round > own?.reference.round ?? Round(0) { own = shown }
+        highest = max(highest, round, shown?.round ?? Round(0))
+        if let shown, shown.round > own?.round ?? Round(0) { own = shown }
     }
 }

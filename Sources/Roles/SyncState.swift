@@ -40,7 +40,7 @@ struct SyncState: Sendable {
     }
 
     /// - Parameter missing: what a peer's own blocks wait for.
-    mutating func requests(missing: (AuthorityIndex) -> [BlockReference], isMissing: Bool, highest: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
+    mutating func requests(missing: (AuthorityIndex) -> [BlockReference], isMissing: Bool, highest: Round, undecided: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
         var requests: [Request] = []
         useless = useless.filter { $0.value > now }
         if let sent = range, now >= sent.at.advanced(by: retry) {
@@ -48,7 +48,9 @@ struct SyncState: Sendable {
             range = nil
         }
         if range == nil, let peer = ahead(of: highest, peers) {
-            let from = max(highest, evicted.next, Round(1))
+            // Of a round that is over nobody speaks any more. So a block that no other refers to may be missing below the highest round, and decide the end.
+            turn += 1
+            let from = max(heard[peer] == Round(.max) && turn.isMultiple(of: 2) ? min(undecided, highest) : highest, evicted.next, Round(1))
             requests.append(Request(peer: peer, message: .fetchRounds(from: from, to: from.advanced(by: SyncState.rangeRounds))))
             range = (peer, now, from, highest)
         }

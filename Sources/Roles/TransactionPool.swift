@@ -168,6 +168,12 @@ struct TransactionPool: Sendable {
         return returned
     }
 
+    /// No commit will order what is in blocks of ours: it waits again.
+    mutating func putBackAll() -> Int {
+        isStuck = false
+        return proposed.keys.sorted().reduce(0) { $0 + putBack($1) }
+    }
+
     private mutating func putBack(_ block: BlockReference) -> Int {
         var count = 0
         for digest in proposed.removeValue(forKey: block) ?? [] {

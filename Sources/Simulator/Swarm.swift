@@ -12,9 +12,16 @@ public enum Swarm {
     public static func world(seed: UInt64, only: Set<WorldFaults.Kind>? = nil) -> World<Ledger> {
         var chance = SeededGenerator(seed: seed, stream: 0x5A11)
         let validators = chance.chance(1, in: 4) ? chance.chance(1, in: 4) ? 10 : 7 : 4, trainers = 3 + Int(chance.below(4)), windows = 4 + chance.below(4)
-        let people = WorldGenesis(validators: validators, trainers: trainers, windows: windows, windowMilliseconds: 12_000 + chance.below(20_000),
-                                  delay: chance.chance(3, in: 4) ? .continued : .none, beaconLength: chance.chance(1, in: 8) ? 4 : 1 << 10)
+        // Committees change in two worlds of three; in half of those somebody joins, and maybe leaves a seat to it. Where they change a beacon that runs out would be one
+        // fault more: a committee that has put out an equivocator may have none to spare.
+        var terms = SeededGenerator(seed: seed, stream: 0xE90C)
+        let epochMilliseconds = terms.chance(2, in: 3) ? 4_000 + terms.below(26_000) : 0
+        let candidates = epochMilliseconds > 0 && terms.chance(1, in: 2) ? 1 + Int(terms.below(2)) : 0
+        let people = WorldGenesis(validators: validators, candidates: candidates, trainers: trainers, windows: windows, windowMilliseconds: 12_000 + chance.below(20_000),
+                                  delay: chance.chance(3, in: 4) ? .continued : .none, beaconLength: chance.chance(1, in: 8) && epochMilliseconds == 0 ? 4 : 1 << 10, epochMilliseconds: epochMilliseconds)
         var options = World<Ledger>.Options()
+        options.joining = people.registrations
+        if candidates > 0, terms.chance(1, in: 2) { options.leaving = [people.departure(of: Int(terms.below(UInt64(validators))))] }
         options.faults = .swarm(seed: seed)
         if let only { options.faults = options.faults.only(only) }
         options.durations.train = 1_000 + chance.below(5_000)

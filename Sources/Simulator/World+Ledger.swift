@@ -7,6 +7,7 @@ import AssayRoles
 /// The real ledger in a simulated world.
 extension Ledger: WorldLedger {
     public var worldHead: LedgerHead { LedgerHead(self) }
+    public func seats(of epoch: Epoch) -> [Address] { committee(of: epoch)?.members.map(\.owner) ?? [] }
 
     public static func eventNames(_ executed: ExecutedBlock) -> [String] {
         executed.transactions.flatMap(\.logs).compactMap { log in log.topics.first.flatMap { names[$0] } }
@@ -19,7 +20,7 @@ extension Ledger: WorldLedger {
 
     /// Everybody bonds a fixed amount in a world, so who has less was slashed.
     public var slashedIdentities: [Address] {
-        let validators = genesis.validators.filter { (staker($0.owner)?.stake ?? 0) < $0.stake }.map(\.owner)
+        let validators = registeredValidators.filter { $0.unbonding.reduce($0.stake) { (try? $0.adding($1.amount)) ?? .max } < genesis.run.validatorMinimumStake }.map(\.owner)
         let trainers = runStatus.trainers.filter { (staker($0)?.stake ?? 0) < genesis.run.trainerMinimumStake }
         return validators + trainers
     }
@@ -49,6 +50,23 @@ extension Ledger: WorldLedger {
 }
 
 extension WorldGenesis {
+    /// The owners' transactions with which the candidates become validators, and with which some validators take out all their stake.
+    public var registrations: [[UInt8]] {
+        let register = ABIFunction("registerValidator(address,bytes,bytes32,bytes32,bytes32,uint16,string,bytes)")
+        return validators.indices.dropFirst(genesis.validators.count).map { seat in
+            let person = validators[seat], owner = person.owner.address
+            let proofs = NodeKeyProof.make(person.identity.nodeKey, owner: owner, genesis: genesis.digest) + ConsensusKeyProof.make(consensusKeys[seat], owner: owner, genesis: genesis.digest)
+            return Transaction.dynamicFee(
+                chainID: genesis.chainID, nonce: 0, maxFeePerGas: Ledger.baseFee, gasLimit: 600_000, to: ContractAddress.staking, value: genesis.run.validatorMinimumStake,
+                data: register.call(.address(person.identity.nodeKey.address), .bytes(consensusKeys[seat].publicKey.bytes), .bytes32(WorldGenesis.networkKey(seat)), .bytes32(.zero), .bytes32(beacons[seat].tip),
+                                    .uint(0), .string("127.0.0.1:\(30_000 + seat)"), .bytes(proofs)), by: person.owner).raw
+        }
+    }
+    public func departure(of seat: Int) -> [UInt8] {
+        Transaction.dynamicFee(chainID: genesis.chainID, nonce: 0, maxFeePerGas: Ledger.baseFee, gasLimit: 200_000, to: ContractAddress.staking, value: 0,
+                               data: ABIFunction("beginUnstake(uint256)").call(.uint(genesis.validators[seat].stake)), by: validators[seat].owner).raw
+    }
+
     /// The owners' transactions with which all trainers register and join, in order.
     public var joining: [[UInt8]] {
         let register = ABIFunction("registerTrainer(address,string,bytes)"), join = ABIFunction("joinRun(bytes32)")

@@ -11,6 +11,8 @@ public protocol WorldLedger: Executor {
     /// Identities that lost stake, in order, and what else must never be.
     var slashedIdentities: [Address] { get }
     var brokenInvariants: [String] { get }
+    /// The committee of an epoch, by seat; empty if it is not known any more.
+    func seats(of epoch: Epoch) -> [Address]
     /// Names of the events that a commit gave rise to.
     static func eventNames(_ executed: Executed) -> [String]
 }
@@ -18,15 +20,16 @@ public protocol WorldLedger: Executor {
 /// The whole of Assay in one thread and by one seed: authorities that order, ledgers that execute, scorers and trainers that work, over
 /// a network and disks that fail. Training is answered by a table; everything else is the machines that run in the world.
 public struct World<Ledger: WorldLedger>: Sendable {
-    typealias Machine = Authority<Ledger>
+    typealias Machine = Succession<Ledger>
     enum Event: Sendable {
-        case message(AuthorityMessage, from: Int, to: Int)
+        case message(Letter, from: Int, to: Int)
         case connected(Int, to: Int)
         case duty([UInt8], to: Int)
         case wakeAuthority(Int, life: Int)
         case passScorer(Int, life: Int)
         case passTrainer(Int, life: Int)
         case poll(Int, life: Int)
+        case change
         case crash, storm, restart(Int), crashTrainer, restartTrainer(Int), cut, heal
     }
     /// Who is cut off from all others, and which way.
@@ -47,12 +50,13 @@ public struct World<Ledger: WorldLedger>: Sendable {
         var commits: [OrderedCommit] = []
         var votes: [CommitVote] = []
         /// The small file beside the rest.
-        var reserved: Round? = Round(0)
+        var reserved: Reservation? = Reservation.none
         /// Lost, and no block made since: such a one counts as faulty.
         var isForgetful = false
     }
     struct Node: Sendable {
-        var authority: Machine?
+        var machine: Machine?
+        var authority: Authority<Ledger>? { machine?.authority }
         var scorer: ScorerShell?
         var disk = Disk()
         var life = 0
@@ -80,13 +84,17 @@ public struct World<Ledger: WorldLedger>: Sendable {
         public var reputationPeriod: UInt64 = 10
         /// Owners' transactions that must be executed before the roles can work, in order.
         public var first: [[UInt8]] = []
+        /// Those of owners whose validators come into the committee later, and of owners whose validators leave it once all of those are there.
+        public var joining: [[UInt8]] = []
+        public var leaving: [[UInt8]] = []
         public init() {}
     }
 
     public let world: WorldGenesis
     public let options: Options
     let makeLedger: @Sendable (Genesis) -> Ledger
-    let verifier: BlockVerifier
+    /// Who runs a validator, by owner.
+    let places: [Address: Int]
     var nodes: [Node] = []
     var trainers: [TrainerShell?] = []
     var trainerDisks: [[TrainedRecord]]
@@ -109,8 +117,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         trainerLives = Array(repeating: 0, count: world.trainers.count)
         trainerDisks = Array(repeating: [], count: world.trainers.count)
         trainerPassesAt = Array(repeating: nil, count: world.trainers.count)
-        guard let committee = try? world.genesis.committee() else { preconditionFailure("a world's genesis has a committee") }
-        verifier = BlockVerifier(committee: committee, genesis: world.genesis.digest)
+        places = Dictionary(uniqueKeysWithValues: world.validators.enumerated().map { ($1.owner.address, $0) })
         nodes = world.validators.map { _ in Node() }
         skews = nodes.map { _ in options.faults.clockSkew == 0 ? 0 : chance.below(options.faults.clockSkew + 1) }
         if options.faults.slowLink > 0 {
@@ -124,6 +131,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         for attempt in 0..<10 as Range<UInt64> {
             for raw in options.first { for index in nodes.indices { queue.add(.duty(raw, to: index), at: now.advanced(by: 1 + attempt * 3_000)) } }
         }
+        if !options.joining.isEmpty || !options.leaving.isEmpty { queue.add(.change, at: now.advanced(by: 5_000)) }
         let faults = options.faults
         if faults.crashEvery > 0 { queue.add(.crash, at: now.advanced(by: faults.crashEvery)) }
         if faults.stormEvery > 0 { queue.add(.storm, at: now.advanced(by: faults.stormEvery)) }
@@ -131,6 +139,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
         if faults.cutEvery > 0 { queue.add(.cut, at: now.advanced(by: faults.cutEvery)) }
     }
 
+    /// Of each validator: its seat in its present epoch, and the last round of its own in it.
+    public var seats: [AuthorityIndex?] { nodes.map { $0.authority?.index } }
+    public var lastOwnRounds: [Round?] { nodes.map { $0.authority?.lastOwnRound } }
     public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
     public var isOver: Bool { nodes.allSatisfy { $0.authority != nil && $0.isOver } }
     private var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
@@ -156,27 +167,30 @@ public struct World<Ledger: WorldLedger>: Sendable {
     /// Validators that are not merely unlucky.
     private var faulty: Set<Int> { options.liars.union(options.miscomputing).union(options.byzantine.keys) }
 
+    func owner(_ index: Int) -> Address { world.validators[index].owner.address }
+    var genesis: Digest { world.genesis.digest }
+
     private func clock(_ index: Int) -> Instant { now.advanced(by: skews[index]) }
 
     private mutating func happen(_ event: Event) {
         switch event {
         case .message(let message, let from, let to):
-            guard nodes[to].authority != nil else { return }
+            guard nodes[to].machine != nil else { return }
             record(1, to)
-            perform(nodes[to].authority!.handle(.received(message, from: AuthorityIndex(from)), now: clock(to)), of: to)
+            perform(nodes[to].machine!.handle(.received(message, from: owner(from)), now: clock(to)), of: to)
         case .connected(let peer, let to):
-            guard nodes[to].authority != nil else { return }
-            perform(nodes[to].authority!.handle(.connected(AuthorityIndex(peer)), now: clock(to)), of: to)
+            guard nodes[to].machine != nil else { return }
+            perform(nodes[to].machine!.handle(.connected(owner(peer)), now: clock(to)), of: to)
         case .duty(let raw, let to):
-            guard nodes[to].authority != nil else { return }
-            let (admission, effects) = nodes[to].authority!.submit(raw, now: clock(to))
+            guard nodes[to].machine != nil else { return }
+            let (admission, effects) = nodes[to].machine!.submit(raw, now: clock(to))
             if case .refused(let reason) = admission { checks.count("refused: \(reason.prefix { !$0.isNumber && $0 != "(" })") }
             record(2, to)
             perform(effects, of: to)
         case .wakeAuthority(let index, let life):
-            guard nodes[index].life == life, nodes[index].authority != nil else { return }
+            guard nodes[index].life == life, nodes[index].machine != nil else { return }
             if let at = nodes[index].wakesAt, at <= now { nodes[index].wakesAt = nil }
-            perform(nodes[index].authority!.handle(.woke, now: clock(index)), of: index)
+            perform(nodes[index].machine!.handle(.woke, now: clock(index)), of: index)
         case .passScorer(let index, let life):
             guard nodes[index].life == life, nodes[index].scorer != nil else { return }
             nodes[index].passesAt = nil
@@ -191,6 +205,11 @@ public struct World<Ledger: WorldLedger>: Sendable {
             let alive = nodes.indices.filter { nodes[$0].authority != nil && cut?.isAlone($0) != true }
             guard !alive.isEmpty, let ledger = nodes[alive[(index + Int(now.rawValue / 1_000 % 7)) % alive.count]].authority?.executor else { return }
             send(trainers[index]!.see(ledger.worldHead, now: now), fromTrainer: index)
+        case .change:
+            let raw = changesDue()
+            if raw.isEmpty, hasJoined { return }
+            for raw in raw { for index in nodes.indices { queue.add(.duty(raw, to: index), at: now.advanced(by: 1)) } }
+            queue.add(.change, at: now.advanced(by: 3_000))
         case .crash:
             if now < faultsEnd {
                 queue.add(.crash, at: now.advanced(by: options.faults.crashEvery))
@@ -240,6 +259,16 @@ public struct World<Ledger: WorldLedger>: Sendable {
         }
     }
 
+    // MARK: who comes and goes
+
+    /// All who were to join sit in the committee, wherever it is known.
+    private var hasJoined: Bool {
+        let candidates = world.validators[world.genesis.validators.count...].map(\.owner.address)
+        return options.joining.isEmpty || nodes.contains { node in node.authority.map { authority in candidates.allSatisfy { authority.committee.seat(of: $0) != nil } } ?? false }
+    }
+
+    private func changesDue() -> [[UInt8]] { hasJoined ? options.leaving : options.joining }
+
     // MARK: life and death
 
     private mutating func start(_ index: Int) {
@@ -252,18 +281,19 @@ public struct World<Ledger: WorldLedger>: Sendable {
         nodes[index].life += 1
         nodes[index].pending = []
         (nodes[index].wakesAt, nodes[index].passesAt) = (nil, nil)
-        var parameters = Machine.Parameters()
+        var parameters = Authority<Ledger>.Parameters()
         parameters.gcDepth = options.gcDepth
         parameters.reputationPeriod = options.reputationPeriod
         parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
-        nodes[index].authority = Machine(
-            index: AuthorityIndex(index), verifier: verifier, key: world.consensusKeys[index], start: world.genesis.time, schedule: .shuffled(seed: verifier.genesis),
-            parameters: parameters, executor: ledger, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.votes.last, reserved: disk.reserved), now: clock(index))
+        guard let committee = ledger.orderedBy ?? (try? world.genesis.committee()) else { preconditionFailure("a world's genesis has a committee") }
+        nodes[index].machine = Machine(
+            identity: .init(owner: owner(index), key: world.consensusKeys[index]), genesis: genesis, start: world.genesis.time, committee: committee, parameters: parameters, executor: ledger,
+            recovered: .init(blocks: disk.blocks.filter { $0.block.epoch == committee.epoch }, commits: disk.commits.map(\.commit), vote: disk.votes.last, reserved: nil), reservation: disk.reserved, now: clock(index))
         nodes[index].scorer = ScorerShell(
             machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
             compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : options.miscomputing.contains(index) ? .miscomputing : .honest,
                                   innerSteps: world.genesis.training.innerSteps, life: UInt64(nodes[index].life)), durations: options.durations, troubles: troubles())
-        perform(nodes[index].authority!.handle(.started, now: clock(index)), of: index)
+        perform(nodes[index].machine!.handle(.started, now: clock(index)), of: index)
         look(index)
         connect(index)
     }
@@ -282,8 +312,12 @@ public struct World<Ledger: WorldLedger>: Sendable {
 
     /// A validator that forgot is one of the fewer than a third that may be faulty, until it makes blocks again.
     private func canForget(_ index: Int) -> Bool {
-        let others = nodes.indices.filter { $0 != index && (nodes[$0].disk.isForgetful || options.byzantine[$0] != nil) }
-        return options.byzantine[index] == nil && others.count < (nodes.count - 1) / 3
+        let others = nodes.indices.filter { $0 != index && (isForgetful($0) || options.byzantine[$0] != nil) }
+        return options.byzantine[index] == nil && others.count < (world.genesis.validators.count - 1) / 3
+    }
+    /// It has made no block since, or may have forgotten some of the next epoch.
+    private func isForgetful(_ index: Int) -> Bool {
+        nodes[index].disk.isForgetful || world.genesis.epochMilliseconds > 0 && nodes[index].disk.reserved?.isDoubtful ?? true
     }
 
     private var areAllWell: Bool { nodes.allSatisfy { $0.authority != nil } && cut == nil }
@@ -299,7 +333,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
             checks.count("validator's disk lost")
             nodes[index].disk = Disk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved, isForgetful: true)
         }
-        nodes[index].authority = nil
+        nodes[index].machine = nil
         nodes[index].scorer = nil
         nodes[index].life += 1
         queue.add(.restart(index), at: now.advanced(by: milliseconds ?? options.faults.crashFor))
@@ -319,11 +353,11 @@ public struct World<Ledger: WorldLedger>: Sendable {
         var saw = false
         let life = nodes[index].life
         for effect in options.byzantine[index].map({ twisted(effects, of: index, $0) }) ?? effects {
-            guard nodes[index].life == life, nodes[index].authority != nil else { return }
+            guard nodes[index].life == life, nodes[index].machine != nil else { return }
             if fails(effect, of: index) { return crash(index) }
             switch effect {
             case .keep(let blocks): nodes[index].pending += blocks.map(\.signed)
-            case .reserve(let round): nodes[index].disk.reserved = round
+            case .reserve(let reservation): nodes[index].disk.reserved = reservation
             case .persist(let block):
                 nodes[index].disk.isForgetful = false
                 nodes[index].disk.blocks += nodes[index].pending + [block.signed]
@@ -336,16 +370,16 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 nodes[index].disk.votes.append(vote)
                 record(3, Int(truncatingIfNeeded: vote.stateRoot.bytes.prefix(4).reduce(0) { $0 << 8 | UInt64($1) }))
                 saw = true
-            case .send(let message, let peer): send(message, from: index, to: peer.index)
-            case .broadcast(let message): for peer in nodes.indices where peer != index { send(message, from: index, to: peer) }
-            case .load(let references, let peer):
-                let wanted = Set(references), genesis = verifier.genesis
-                let found = nodes[index].disk.blocks.filter { wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: genesis))) }
-                perform(nodes[index].authority!.handle(.loaded(found, for: peer), now: clock(index)), of: index)
-            case .loadRounds(let from, let to, let peer):
-                let found = nodes[index].disk.blocks.filter { $0.block.round >= from && $0.block.round <= to }
+            case .send(let letter, let peer): if let to = places[peer] { send(letter, from: index, to: to) }
+            case .broadcast(let letter): for peer in nodes.indices where peer != index { send(letter, from: index, to: peer) }
+            case .load(let references, let epoch, let peer):
+                let wanted = Set(references), genesis = genesis
+                let found = nodes[index].disk.blocks.filter { $0.block.epoch == epoch && wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: genesis))) }
+                perform(nodes[index].machine!.handle(.loaded(found, of: epoch, for: peer), now: clock(index)), of: index)
+            case .loadRounds(let from, let to, let epoch, let peer):
+                let found = nodes[index].disk.blocks.filter { $0.block.epoch == epoch && $0.block.round >= from && $0.block.round <= to }
                     .sorted { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }.prefix(Limits.fetchBlocks)
-                perform(nodes[index].authority!.handle(.loaded(Array(found), for: peer), now: clock(index)), of: index)
+                perform(nodes[index].machine!.handle(.loaded(Array(found), of: epoch, for: peer), now: clock(index)), of: index)
             case .wake(let local):
                 let time = local.lowered(by: skews[index])
                 if let at = nodes[index].wakesAt, at > now, at <= time { continue }
@@ -353,7 +387,9 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 queue.add(.wakeAuthority(index, life: nodes[index].life), at: max(time, now.next))
             case .evidence(let equivocation):
                 if let duty = nodes[index].scorer?.machine.builder.evidence(equivocation) { queue.add(.duty(duty.raw, to: index), at: now) }
-            case .note(let event): checks.note(event, by: index, faulty: faulty)
+            case .note(let event, let epoch):
+                let seats = nodes[index].authority?.executor.seats(of: epoch) ?? []
+                checks.note(event, by: index, of: epoch, faulty: Set(seats.indices.filter { seat in places[seats[seat]].map(faulty.contains) ?? false }))
             }
         }
         if saw { look(index) }
@@ -402,7 +438,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         queue.add(.passTrainer(index, life: trainerLives[index]), at: max(next, now.next))
     }
 
-    private mutating func send(_ message: AuthorityMessage, from: Int, to: Int) {
+    private mutating func send(_ message: Letter, from: Int, to: Int) {
         guard cut?.stops(from: from, to: to) != true else { return }
         let failing = now < faultsEnd
         if failing, chance.below(1_000) < options.faults.lostPerMille { return checks.count("lost") }

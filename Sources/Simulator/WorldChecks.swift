@@ -13,7 +13,10 @@ public struct WorldChecks: Sendable {
     /// Kinds of events, with their numbers.
     public private(set) var seen: [String: Int] = [:]
     public private(set) var commits: UInt64 = 0
-    public private(set) var rounds: UInt64 = 0
+    /// The highest round of each epoch.
+    private var highest: [Epoch: Round] = [:]
+    public var rounds: UInt64 { highest.values.reduce(0) { $0 + $1.rawValue } }
+    public var epochs: Int { highest.count }
     public private(set) var mostSuspended = 0
 
     mutating func violate(_ checker: String, _ message: String) {
@@ -24,15 +27,15 @@ public struct WorldChecks: Sendable {
 
     /// - Parameters:
     ///   - index: the validator that notes it.
-    ///   - faulty: the validators that are not honest.
-    mutating func note(_ event: AuthorityEvent, by index: Int, faulty: Set<Int>) {
+    ///   - faulty: the seats of that epoch whose validators are not honest.
+    mutating func note(_ event: AuthorityEvent, by index: Int, of epoch: Epoch, faulty: Set<Int>) {
         count("authority: \(event.kind)")
         switch event {
-        case .proposed(let round, _): rounds = max(rounds, round.rawValue)
+        case .proposed(let round, _): highest[epoch] = max(highest[epoch] ?? round, round)
         case .equivocated(let author, let round): if !faulty.contains(author.index) { violate("equivocation", "honest \(author) has two blocks in round \(round)") }
         case .diverged(let ours, let quorum): violate("diverged", "validator \(index), commit \(ours.index): \(ours.stateRoot.short) against the quorum's \(quorum.stateRoot.short)")
         case .refused(let peer, let error): if !faulty.contains(peer.index) { violate("honest block refused", "validator \(index) refuses what honest \(peer) sent: \(error.map { "\($0)" } ?? "a request without sense")") }
-        case .committed, .leaderSkipped, .decidedIndirectly, .resubmitted, .jumped, .leadersChanged, .recollected: break
+        case .committed, .leaderSkipped, .decidedIndirectly, .resubmitted, .epochEnded, .jumped, .leadersChanged, .recollected: break
         }
     }
 

@@ -20,15 +20,18 @@ public struct WorldGenesis: Sendable {
     public let beacons: [BeaconChain]
 
     public static let token = U256(1_000_000_000_000_000_000 as UInt64)
+    static func networkKey(_ seat: Int) -> Digest { Digest.tagged("world/network") { $0.append(UInt32(seat)) } }
     static func tokens(_ count: UInt64) -> U256 { (try? token.multiplied(by: U256(count))) ?? token }
 
-    /// - Parameter beaconLength: links of the first validator's chain, which may run out.
-    public init(validators count: Int = 4, trainers trainerCount: Int = 5, windows: UInt64, windowMilliseconds: UInt64 = 20_000, delay: TrainingRules.Delay = .continued,
-                beaconLength: Int = 1 << 10, aggregateLimit: UInt32 = 16) {
-        validators = (0..<count).map { Person("validator \($0)") }
+    /// - Parameters:
+    ///   - beaconLength: links of the first validator's chain, which may run out.
+    ///   - candidates: people with a validator's keys and enough tokens who are not in the first committee.
+    public init(validators count: Int = 4, candidates: Int = 0, trainers trainerCount: Int = 5, windows: UInt64, windowMilliseconds: UInt64 = 20_000, delay: TrainingRules.Delay = .continued,
+                beaconLength: Int = 1 << 10, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0) {
+        validators = (0..<count + candidates).map { Person("validator \($0)") }
         trainers = (0..<trainerCount).map { Person("trainer \($0)") }
-        consensusKeys = (0..<count).map { KeyPair(seed: "world/validator \($0)/consensus") }
-        beacons = (0..<count).map { BeaconChain(seed: Array("world/validator \($0)/beacon".utf8), length: $0 == 0 ? beaconLength : 1 << 10) }
+        consensusKeys = (0..<count + candidates).map { KeyPair(seed: "world/validator \($0)/consensus") }
+        beacons = (0..<count + candidates).map { BeaconChain(seed: Array("world/validator \($0)/beacon".utf8), length: $0 == 0 ? beaconLength : 1 << 10) }
         let people = validators, keys = consensusKeys, chains = beacons
         let bits = { (value: UInt32) in FloatBits(bits: value) }
         let training = TrainingRules(
@@ -41,13 +44,15 @@ public struct WorldGenesis: Sendable {
             replayFloor: 250_000, aggregateLimit: aggregateLimit, scoreTolerance: 2_000_000, emission: WorldGenesis.tokens(100), trainerMinimumStake: WorldGenesis.tokens(100),
             validatorMinimumStake: WorldGenesis.tokens(10_000), unbondingMilliseconds: 600_000)
         genesis = Genesis(
-            name: "world", time: Instant(1_700_000_000_000),
+            name: "world", time: Instant(1_700_000_000_000), epochMilliseconds: epochMilliseconds,
             validators: (0..<count).map { seat in
                 Genesis.Validator(owner: people[seat].owner.address, nodeKey: people[seat].identity.nodeKey.address, consensusKey: keys[seat].publicKey,
-                                  networkKey: Digest.tagged("world/network") { $0.append(UInt32(seat)) }, beaconTip: chains[seat].tip,
+                                  networkKey: WorldGenesis.networkKey(seat), beaconTip: chains[seat].tip,
                                   stake: WorldGenesis.tokens(10_000), endpoint: "127.0.0.1:\(30_000 + seat)")
             },
-            accounts: (validators + trainers).map { Genesis.Account(address: $0.owner.address, balance: WorldGenesis.tokens(1_000)) },
+            accounts: (validators + trainers).enumerated().map { place, person in
+                Genesis.Account(address: person.owner.address, balance: WorldGenesis.tokens(place >= count && place < count + candidates ? 11_000 : 1_000))
+            },
             model: ModelRules(name: "table", vocabulary: 256, context: 16, width: 16, heads: 2, layers: 1, biases: false), training: training, run: run,
             dataRoot: Digest.tagged("world/data") { _ in }, dataBytes: 1 << 20, parametersRoot: Digest.tagged("world/first") { _ in })
     }

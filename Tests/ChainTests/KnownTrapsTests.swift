@@ -305,7 +305,7 @@ private struct LivelockSchedule {
             let genesis = drawn.verifier.genesisBlocks[seat], isHonest = seat < LivelockSchedule.honest
             if jumping || !isHonest { return .jumping(JumpingPacemaker(seat: seat, timeout: isHonest ? LivelockSchedule.timeout : 0, genesis: genesis, size: size)) }
             let pacing = Proposer.Parameters(busyDelayMilliseconds: 0, idleDelayMilliseconds: 0, leaderTimeoutMilliseconds: LivelockSchedule.timeout)
-            return .ours(Proposer(author: AuthorityIndex(seat), committer: committer, parameters: pacing, last: genesis, included: Array(repeating: Round(0), count: size), now: Instant(0)))
+            return .ours(Proposer(author: AuthorityIndex(seat), committer: committer, parameters: pacing, last: genesis, earlier: [], now: Instant(0)))
         }
         for seat in 0..<size { add(nil, to: seat, at: 0) }
     }

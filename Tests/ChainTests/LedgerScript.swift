@@ -16,13 +16,14 @@ struct LedgerScript {
     private(set) var ledger: Ledger
     private(set) var now: Instant
     private(set) var blocks: [ExecutedBlock] = []
+    private var commits: [OrderedCommit] = []
     private var previous = Digest.zero
 
     static let token = WorldGenesis.token
     static func tokens(_ count: UInt64) -> U256 { (try? token.multiplied(by: U256(count))) ?? .max }
 
-    init(validators: Int = 4, trainers: Int = 3, windows: UInt64 = 20, windowMilliseconds: UInt64 = 20_000, aggregateLimit: UInt32 = 16) throws {
-        world = WorldGenesis(validators: validators, trainers: trainers, windows: windows, windowMilliseconds: windowMilliseconds, aggregateLimit: aggregateLimit)
+    init(validators: Int = 4, candidates: Int = 0, trainers: Int = 3, windows: UInt64 = 20, windowMilliseconds: UInt64 = 20_000, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0) throws {
+        world = WorldGenesis(validators: validators, candidates: candidates, trainers: trainers, windows: windows, windowMilliseconds: windowMilliseconds, aggregateLimit: aggregateLimit, epochMilliseconds: epochMilliseconds)
         ledger = try Ledger(genesis: world.genesis)
         now = world.genesis.time
     }
@@ -42,12 +43,24 @@ struct LedgerScript {
 
     @discardableResult
     mutating func commit(raw: [[UInt8]], after milliseconds: UInt64 = 100, leader: Int = 0) -> ExecutedBlock {
+        commit(raw, after: milliseconds, leader: leader, executed: [])
+    }
+
+    /// A commit in which blocks say what their authors, by seat, have executed.
+    @discardableResult
+    mutating func commit(executed: [(seat: Int, index: UInt64)]) -> ExecutedBlock {
+        commit([], after: 100, leader: 0, executed: executed.map { .init(author: AuthorityIndex($0.seat), index: CommitIndex($0.index)) })
+    }
+
+    private mutating func commit(_ raw: [[UInt8]], after milliseconds: UInt64, leader: Int, executed: [OrderedCommit.Executed]) -> ExecutedBlock {
         now = now.advanced(by: milliseconds)
         let index = CommitIndex(ledger.head.number + 1), author = AuthorityIndex(leader)
         let reference = BlockReference(round: Round(index.rawValue), author: author, digest: .zero)
-        let commit = Commit(epoch: Epoch(0), index: index, previous: previous, timestamp: now, leader: reference, blocks: [reference])
+        let commit = Commit(epoch: ledger.epoch, index: index, previous: previous, timestamp: now, leader: reference, blocks: [reference])
         previous = commit.digest
-        let block: ExecutedBlock = ledger.execute(OrderedCommit(commit: commit, entries: raw.map { .init(author: author, transaction: $0) }))
+        let ordered = OrderedCommit(commit: commit, entries: raw.map { .init(author: author, transaction: $0) }, executed: executed)
+        commits.append(ordered)
+        let block: ExecutedBlock = ledger.execute(ordered)
         blocks.append(block)
         #expect(ledger.brokenInvariants == [])
         return block
@@ -55,13 +68,8 @@ struct LedgerScript {
 
     /// The same ledger, as far as roots can tell, from the first commit on.
     func replayed() throws -> Ledger {
-        var again = try Ledger(genesis: genesis), previous = Digest.zero
-        for block in blocks {
-            let reference = BlockReference(round: Round(block.header.number), author: AuthorityIndex(validatorOwners.firstIndex(of: block.header.proposer) ?? 0), digest: .zero)
-            let commit = Commit(epoch: Epoch(0), index: CommitIndex(block.header.number), previous: previous, timestamp: block.header.timestamp, leader: reference, blocks: [reference])
-            previous = commit.digest
-            let _: ExecutedBlock = again.execute(OrderedCommit(commit: commit, entries: block.transactions.compactMap(\.transaction).map { .init(author: reference.author, transaction: $0.raw) }))
-        }
+        var again = try Ledger(genesis: genesis)
+        for commit in commits { let _: ExecutedBlock = again.execute(commit) }
         return again
     }
 

@@ -10,7 +10,7 @@ struct ProposerTests {
     private let pacing = Proposer.Parameters(busyDelayMilliseconds: 50, idleDelayMilliseconds: 500, leaderTimeoutMilliseconds: 600)
     private func proposer(_ drawn: DrawnDAG, last: String, now: UInt64 = 0) -> Proposer {
         Proposer(author: AuthorityIndex(0), committer: Committer(committee: drawn.committee, schedule: .roundRobin), parameters: pacing, last: drawn[last],
-                 included: Array(repeating: Round(0), count: drawn.committee.size), now: Instant(now))
+                 earlier: [], now: Instant(now))
     }
     private func enter(_ proposer: inout Proposer, _ drawn: DrawnDAG, at now: UInt64) -> Bool { proposer.enter(drawn.dag, now: Instant(now)) }
     private func jump(_ proposer: inout Proposer, _ drawn: DrawnDAG, past gcDepth: UInt64) -> Bool { proposer.jump(past: gcDepth, drawn.dag) }

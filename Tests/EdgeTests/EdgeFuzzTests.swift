@@ -94,7 +94,7 @@ enum EdgeFuzz {
         },
         canonical("blob request", BlobRequest(id: 7, root: root, chunk: 3)),
         canonical("blob reply", BlobReply(id: 7, count: 9, proof: [root, root], bytes: [UInt8](repeating: 3, count: 100))),
-        canonical("greeting", Greeting(genesis: root, owner: world.validators[0].owner.address)),
+        canonical("greeting", Greeting(genesis: root, owner: Address(number: 2))),
     ]
 
     // MARK: JSON
@@ -102,7 +102,7 @@ enum EdgeFuzz {
     static let genesisFile: GenesisFile = {
         let genesis = world.genesis
         let text = """
-            {"name":"fuzz","timeMilliseconds":1700000000000,"model":{"name":"tiny","vocabulary":256,"context":16,"width":16,"heads":2,"layers":1,"biases":false},
+            {"name":"fuzz","timeMilliseconds":1700000000000,"epochSeconds":0,"model":{"name":"tiny","vocabulary":256,"context":16,"width":16,"heads":2,"layers":1,"biases":false},
             "training":{"innerSteps":20,"segmentSteps":5,"rows":4,"delay":"continued","compressor":"int4","rank":0,"feedbackDecay":1,"residualRestart":8,"outerLearningRate":0.7,"outerMomentum":0.5,
             "evaluationFactor":0.25,"firstClip":0.01,"learningRate":0.001,"minimumLearningRate":0.0001,"warmupSteps":10,"decaySteps":1000,"beta1":0.9,"beta2":0.99,"epsilon":1e-8,"weightDecay":0.1,
             "gradientClip":1,"randomBatches":8,"ownBatches":4,"seed":1},

@@ -58,24 +58,18 @@ struct StorageTests {
         #expect(try NodeStore(file, genesis: genesis).recover(genesis, gcDepth: 5, reputationPeriod: 5).ledger.head == all[2].2.header)
     }
 
-    @Test(.enabled(if: Python.isThere, "\(Python.absent)")) func `a store of format 1 is brought to today's, and what was executed is found in it`() throws {
+    @Test(.enabled(if: Python.isThere, "\(Python.absent)"), arguments: [(2, "older"), (99, "newer")])
+    func `a store of another format is refused before anything is changed, with what to do`(version: Int, word: String) throws {
         defer { try? FileManager.default.removeItem(at: folder) }
-        let all = try commits(5)
         do {
             let store = try NodeStore(file, genesis: genesis)
-            for (ordered, vote, executed, blocks) in all { try store.flush(ordered, vote: vote, executed: executed, blocks: blocks) }
+            for (ordered, vote, executed, blocks) in try commits(2) { try store.flush(ordered, vote: vote, executed: executed, blocks: blocks) }
         }
-        _ = try Python.run("store_format_1.py", arguments: [file.path])
-        for _ in 0..<2 {
-            let store = try NodeStore(file, genesis: genesis)
-            for (_, _, executed, _) in all {
-                let hash = executed.transactions[0].hash
-                #expect(try store.receipt(hash)?.number == executed.header.number)
-                #expect(try store.receipts(number: executed.header.number).map(\.hash) == [hash])
-            }
-            #expect(try store.receipt(.zero) == nil)
-            #expect(try store.recover(genesis, gcDepth: 5, reputationPeriod: 5).ledger.head == all[4].2.header)
-        }
+        _ = try Python.run("store_version.py", arguments: [file.path, "\(version)"])
+        let before = try Data(contentsOf: file)
+        let error = #expect(throws: StorageError.self) { _ = try NodeStore(file, genesis: genesis) }
+        #expect(error?.description.contains("\(word) version of assay (format \(version)") == true)
+        #expect(try Data(contentsOf: file) == before)
     }
 
     @Test func `a full disk stops the flush whole: what was there stays, and more room lets it go on`() throws {

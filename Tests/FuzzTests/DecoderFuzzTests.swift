@@ -102,8 +102,10 @@ enum Decoders {
             _ = (committee.quorum, committee.validity)
             for offset in 0..<2 { _ = LeaderSchedule.shuffled(seed: .zero).leader(of: Round(1), offset: offset, in: committee) }
         },
-        canonical("authority message", {
-            [.block(blocks[2]), .advance(Round(9)), .fetch(blocks[2].block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(Array(blocks.prefix(3))), .recall, .recollection(own: blocks[1], highest: blocks[2])] as [AuthorityMessage]
+        // As it comes over the wire.
+        canonical("letter", {
+            ([.block(blocks[2]), .advance(Round(9)), .fetch(blocks[2].block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(Array(blocks.prefix(3))), .recall, .recollection(own: blocks[1], highest: blocks[2])] as [AuthorityMessage])
+                .enumerated().map { Letter(Epoch(UInt64($0)), $1) }
         }),
     ]
 

@@ -5,6 +5,8 @@ import AssayRoles
 import AssaySimulator
 
 extension PaperLedger: WorldLedger {
+    /// Its committee never changes.
+    public func seats(of epoch: Epoch) -> [Address] { genesis.validators.map(\.owner) }
     mutating func execute(_ commit: OrderedCommit) -> (vote: CommitVote, executed: Int) {
         let fresh = commit.entries.map(\.transaction).filter { executed.insert(Digest.sha256($0)).inserted }
         execute(fresh, at: commit.commit.timestamp)

@@ -52,13 +52,22 @@ public struct OrderedCommit: Hashable, Sendable {
             self.transaction = transaction
         }
     }
+    /// The last commit that an authority's blocks in this one say it has executed.
+    public struct Executed: Hashable, Sendable {
+        public let author: AuthorityIndex
+        public let index: CommitIndex
+        public init(author: AuthorityIndex, index: CommitIndex) { (self.author, self.index) = (author, index) }
+    }
     public let commit: Commit
     public let digest: Digest
     public let entries: [Entry]
+    /// By seat, each once; those that say nothing are left out.
+    public let executed: [Executed]
 
-    public init(commit: Commit, entries: [Entry]) {
+    public init(commit: Commit, entries: [Entry], executed: [Executed] = []) {
         self.commit = commit
         digest = commit.digest
         self.entries = entries
+        self.executed = executed
     }
 }

@@ -64,6 +64,12 @@ public struct Committee: Hashable, Sendable, CanonicalCodable {
     /// At least one honest authority among any with this much: ceil(S/3).
     public var validity: Stake { Stake((totalStake.rawValue + 2) / 3) }
 
+    /// What events and proofs name it by.
+    public var digest: Digest { Digest.tagged("assay/committee/1") { $0.append(self) } }
+
+    /// The seat of an owner; nil for one who has none.
+    public func seat(of owner: Address) -> AuthorityIndex? { members.firstIndex { $0.owner == owner }.map { AuthorityIndex($0) } }
+
     public func contains(_ authority: AuthorityIndex) -> Bool { authority.index < members.count }
 
     /// - Precondition: `contains(authority)`.
@@ -95,4 +101,12 @@ public struct StakeTally: Sendable {
     }
     public var hasQuorum: Bool { stake >= committee.quorum }
     public var hasValidity: Bool { stake >= committee.validity }
+}
+
+extension Stake {
+    /// Weight of an amount of wei: its whole tokens, at most a share of the range that no committee's total overflows with.
+    public init(wholeTokensOf wei: U256) {
+        let tokens = (try? wei.dividedBy(U256(1_000_000_000_000_000_000 as UInt64)))?.quotient.uint64 ?? .max
+        self.init(min(tokens, UInt64.max / 4 / UInt64(Limits.committeeSize + 1)))
+    }
 }

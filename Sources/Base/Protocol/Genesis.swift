@@ -61,6 +61,8 @@ public struct Genesis: Hashable, Sendable, CanonicalCodable {
 
     public let name: String
     public let time: Instant
+    /// A committee's term: at the first commit so long after its beginning the next committee is read from the stakes. 0: the first one stays.
+    public let epochMilliseconds: UInt64
     public let validators: [Validator]
     public let accounts: [Account]
     public let model: ModelRules
@@ -72,14 +74,14 @@ public struct Genesis: Hashable, Sendable, CanonicalCodable {
     /// θ(0), so that a node whose kernels differ finds out before it joins.
     public let parametersRoot: Digest
 
-    public init(name: String, time: Instant, validators: [Validator], accounts: [Account], model: ModelRules, training: TrainingRules, run: RunRules,
+    public init(name: String, time: Instant, epochMilliseconds: UInt64 = 0, validators: [Validator], accounts: [Account], model: ModelRules, training: TrainingRules, run: RunRules,
                 dataRoot: Digest, dataBytes: UInt64, parametersRoot: Digest) {
-        (self.name, self.time, self.validators, self.accounts) = (name, time, validators, accounts)
+        (self.name, self.time, self.epochMilliseconds, self.validators, self.accounts) = (name, time, epochMilliseconds, validators, accounts)
         (self.model, self.training, self.run) = (model, training, run)
         (self.dataRoot, self.dataBytes, self.parametersRoot) = (dataRoot, dataBytes, parametersRoot)
     }
 
-    public var digest: Digest { Digest.tagged("assay/genesis/1") { $0.append(self) } }
+    public var digest: Digest { Digest.tagged("assay/genesis/2") { $0.append(self) } }
 
     /// 1 + (the digest's first six bytes as a big-endian number) mod (2^32 − 2): wallets refuse large ones.
     public var chainID: UInt64 { 1 + digest.bytes.prefix(6).reduce(0) { $0 << 8 | UInt64($1) } % 0xFFFF_FFFE }
@@ -90,14 +92,14 @@ public struct Genesis: Hashable, Sendable, CanonicalCodable {
     /// The first epoch's committee: weight in whole tokens.
     public func committee() throws(Committee.Invalid) -> Committee {
         try Committee(epoch: Epoch(0), members: validators.map { validator in
-            let tokens = (try? validator.stake.dividedBy(U256(1_000_000_000_000_000_000 as UInt64)))?.quotient.uint64 ?? 0
-            return Committee.Member(owner: validator.owner, consensusKey: validator.consensusKey, networkKey: validator.networkKey, stake: Stake(tokens))
+            Committee.Member(owner: validator.owner, consensusKey: validator.consensusKey, networkKey: validator.networkKey, stake: Stake(wholeTokensOf: validator.stake))
         })
     }
 
     public func encode(into encoder: inout CanonicalEncoder) {
         encoder.append(name)
         encoder.append(time)
+        encoder.append(epochMilliseconds)
         encoder.append(validators)
         encoder.append(accounts)
         encoder.append(model)
@@ -110,6 +112,7 @@ public struct Genesis: Hashable, Sendable, CanonicalCodable {
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         name = try decoder.text(limit: Limits.nameBytes)
         time = try decoder.value()
+        epochMilliseconds = try decoder.uint64()
         validators = try decoder.array(limit: Limits.committeeSize)
         accounts = try decoder.array(limit: 100_000)
         model = try decoder.value()

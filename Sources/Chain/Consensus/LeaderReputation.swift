@@ -19,7 +19,7 @@ public struct LeaderSwaps: Hashable, Sendable {
 
     /// The leaders of a round out of those that the schedule names: as many, all different.
     func leaders(_ scheduled: [AuthorityIndex], of round: Round, seed: Digest) -> [AuthorityIndex] {
-        guard let table = tables.last(where: { $0.after < round }), !table.absent.isEmpty else { return scheduled }
+        guard let table = tables.last(where: { $0.after < round }), scheduled.contains(where: table.absent.contains) else { return scheduled }
         var generator = SeededGenerator(Digest.tagged("assay/leader-swap/1") {
             $0.append(seed)
             $0.append(round)
@@ -42,25 +42,27 @@ public struct LeaderReputation: Sendable {
     public let committee: Committee
     /// Commits of a period.
     public let period: UInt64
+    /// The last commit of the epoch before: periods are counted from it.
+    public let before: CommitIndex
     public private(set) var swaps = LeaderSwaps()
     private var counts: [UInt64]
 
-    public init(_ committee: Committee, period: UInt64) {
+    public init(_ committee: Committee, period: UInt64, after before: CommitIndex = CommitIndex(0)) {
         precondition(period > 0, "a period of no commits")
-        (self.committee, self.period) = (committee, period)
+        (self.committee, self.period, self.before) = (committee, period, before)
         counts = [UInt64](repeating: 0, count: committee.size)
     }
 
     /// The first commit that a node must know again to go on behind `last`: those of the period under way and of the one before the last swap.
-    public static func firstNeeded(period: UInt64, last: CommitIndex) -> CommitIndex {
-        let boundary = last.rawValue / period * period
-        return CommitIndex(boundary < 2 * period ? 1 : boundary - 2 * period + 1)
+    public static func firstNeeded(period: UInt64, last: CommitIndex, after before: CommitIndex = CommitIndex(0)) -> CommitIndex {
+        let boundary = last.lowered(by: before.rawValue).rawValue / period * period
+        return before.advanced(by: boundary < 2 * period ? 1 : boundary - 2 * period + 1)
     }
 
     /// Takes the next commit. True if the leaders above its leader's round are others now, so that what was decided of those must be decided anew.
     public mutating func add(_ commit: Commit) -> Bool {
         for block in commit.blocks where block.round.next >= commit.leader.round { counts[block.author.index] += 1 }
-        guard commit.index.rawValue.isMultiple(of: period) else { return false }
+        guard commit.index.lowered(by: before.rawValue).rawValue.isMultiple(of: period) else { return false }
         let before = swaps.tables.last, table = table(after: commit.leader.round)
         swaps.add(table)
         counts = [UInt64](repeating: 0, count: committee.size)

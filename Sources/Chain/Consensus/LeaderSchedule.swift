@@ -9,6 +9,14 @@ public enum LeaderSchedule: Sendable {
     /// A shuffle weighted by stake, seeded by the round: no seat can count on leading next, and none leads many rounds running.
     case shuffled(seed: Digest)
 
+    /// A network's: each epoch has its own.
+    public static func shuffled(genesis: Digest, epoch: Epoch) -> LeaderSchedule {
+        .shuffled(seed: Digest.tagged("assay/leaders/1") {
+            $0.append(genesis)
+            $0.append(epoch)
+        })
+    }
+
     var seed: Digest { if case .shuffled(let seed) = self { seed } else { .zero } }
 
     /// - Parameter offset: 0 for the first leader of a round with several.

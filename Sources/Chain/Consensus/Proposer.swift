@@ -36,10 +36,19 @@ public struct Proposer: Sendable {
     /// Last round of each seat that our blocks have referred to.
     private var included: [Round]
 
-    public init(author: AuthorityIndex, committer: Committer, parameters: Parameters, last: BlockReference, included: [Round], now: Instant) {
-        (self.author, self.committer, self.parameters, lastProposed, self.included) = (author, committer, parameters, last, included)
+    /// - Parameters:
+    ///   - last: own last block; the genesis block if there is none.
+    ///   - earlier: own blocks that are kept, whose ancestors are not referred to again.
+    public init(author: AuthorityIndex, committer: Committer, parameters: Parameters, last: BlockReference, earlier: [Block], now: Instant) {
+        (self.author, self.committer, self.parameters, lastProposed) = (author, committer, parameters, last)
+        included = [Round](repeating: Round(0), count: committer.committee.size)
         round = last.round.next
         lastProposedAt = now
+        for block in earlier { include(block.ancestors) }
+    }
+
+    private mutating func include(_ ancestors: [BlockReference]) {
+        for ancestor in ancestors { included[ancestor.author.index] = max(included[ancestor.author.index], ancestor.round) }
     }
 
     /// The round of the block to create next.
@@ -60,7 +69,7 @@ public struct Proposer: Sendable {
     public mutating func resume(above highest: Round, last: VerifiedBlock?) {
         if let last {
             lastProposed = last.reference
-            for ancestor in last.ancestors { included[ancestor.author.index] = max(included[ancestor.author.index], ancestor.round) }
+            include(last.ancestors)
         }
         (round, enteredAt) = (max(round, highest.next), nil)
     }
@@ -107,7 +116,7 @@ public struct Proposer: Sendable {
 
     public mutating func proposed(_ block: VerifiedBlock, now: Instant) {
         precondition(block.author == author && block.round == round, "own.single: proposed \(block.reference) where \(author)\(round) was due")
-        for ancestor in block.ancestors { included[ancestor.author.index] = max(included[ancestor.author.index], ancestor.round) }
+        include(block.ancestors)
         (lastProposed, lastProposedAt, enteredAt, round) = (block.reference, now, nil, block.round.next)
     }
 }

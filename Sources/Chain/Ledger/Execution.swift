@@ -17,7 +17,7 @@ extension Ledger {
                   let result = execute(transaction, context, proposer) else { continue }
             executed.append(result)
         }
-        executed.append(runPhases(context))
+        executed.append(runPhases(context, commit.executed))
         let changes = state.takeChanges()
         tree.apply(changes)
         let logRoot = logTree.root
@@ -38,11 +38,13 @@ extension Ledger {
     }
 
     /// What happens without anybody's call: one transaction of the system for each block.
-    private mutating func runPhases(_ context: Environment.BlockContext) -> ExecutedTransaction {
+    private mutating func runPhases(_ context: Environment.BlockContext, _ executed: [OrderedCommit.Executed]) -> ExecutedTransaction {
         var environment = environment(sender: .zero, value: 0, contract: ContractAddress.runs, context)
         state = WorldState()
+        Epochs.advance(executed, &environment)
         Phases.advance(&environment)
         state = environment.state
+        if let epoch = state[Epochs.key]?.epoch, epoch != committee.epoch, let next = state[Epochs.committeeKey(epoch)] { committee = next }
         return ExecutedTransaction(transaction: nil, hash: Ledger.systemHash(parent: headHash, number: context.number), succeeded: true, gasUsed: 0, effectiveGasPrice: 0, revert: [], logs: environment.logs)
     }
 

@@ -91,7 +91,8 @@ public struct Ledger: Sendable {
     public let genesis: Genesis
     public let domain: Digest
     public let chainID: UInt64
-    public let committee: Committee
+    /// Of the epoch under way.
+    public internal(set) var committee: Committee
     public internal(set) var state: WorldState
     public internal(set) var tree = StateTree()
     public internal(set) var logTree = MerkleTree()
@@ -114,10 +115,11 @@ public struct Ledger: Sendable {
     public init(genesis: Genesis, entries: [(key: [UInt8], value: [UInt8])], head: BlockHeader, logLeaves: [Digest]) throws(Invalid) {
         self.genesis = genesis
         (domain, chainID) = (genesis.digest, genesis.chainID)
-        do { committee = try genesis.committee() } catch { throw .committee(error) }
         state = WorldState(entries: entries)
         tree.apply(entries.map { ($0.key, $0.value) })
         guard tree.root == head.stateRoot else { throw .stateRoot(found: tree.root, expected: head.stateRoot) }
+        guard let record = state[Epochs.key], let committee = state[Epochs.committeeKey(record.epoch)] else { throw .committee(.empty) }
+        self.committee = committee
         logTree = MerkleTree(leafHashes: logLeaves)
         (self.head, headHash) = (head, head.hash)
     }
@@ -140,6 +142,7 @@ public struct Ledger: Sendable {
             guard state[Staking.validatorKey(validator.owner)] == nil, state[Staking.identityKey(validator.nodeKey)] == nil else { throw .duplicate(validator.owner) }
             Staking.bond(validator, &state)
         }
+        do { Epochs.begin(genesis, try genesis.committee(), &state) } catch { throw .committee(error) }
         Runs.begin(genesis, &state)
         return state
     }

@@ -84,6 +84,20 @@ extension Ledger {
 
     public func member(_ trainer: Address) -> MemberRecord? { state[Runs.memberKey(trainer)] }
     public func staker(_ owner: Address) -> StakerRecord? { state[Staking.validatorKey(owner)] ?? state[Staking.trainerKey(owner)] }
+    /// All who are or were validators, in the order in which they came.
+    public var registeredValidators: [StakerRecord] { (state[Staking.validators]?.addresses ?? []).compactMap { state[Staking.validatorKey($0)] } }
+    /// Whom a node talks to: all who have something at stake as validators, whether or not they sit.
+    public var validatorEndpoints: [(owner: Address, endpoint: String, networkKey: Digest)] {
+        registeredValidators.compactMap { record in
+            guard !record.stake.isZero || !record.unbonding.isEmpty || committee.seat(of: record.owner) != nil, let keys = state[Staking.keysKey(record.owner)] else { return nil }
+            return (record.owner, record.endpoint, keys.networkKey)
+        }
+    }
+    /// Whether a commit changed anything of a validator's.
+    public static func changesValidators(_ executed: ExecutedBlock) -> Bool {
+        let prefix = StateKey<StakerRecord>("validator").bytes
+        return executed.changes.contains { $0.key.starts(with: prefix) }
+    }
     /// Whose node key an address is.
     public func owner(ofNodeKey address: Address) -> Address? { state[Staking.identityKey(address)]?.owner }
     public func claimable(_ owner: Address) -> U256 { state[Rewards.key(owner)]?.claimable ?? 0 }

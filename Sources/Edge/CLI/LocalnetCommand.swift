@@ -17,6 +17,7 @@ struct LocalnetCommand: AsyncParsableCommand {
         @Option(name: .long, help: "Adversaries beside the honest trainers, by comma: lazy, copycat, noise, signflip, nonsense.") var adversaries: String?
         @Option(name: .long, help: "Threads of each node for training and judging.") var threads = 1
         @Option(name: .long, help: "Seconds of a window's commit phase at the most.") var windowSeconds: Double?
+        @Option(name: .long, help: "Seconds after which the committee is read anew from the stakes; 0 for never.") var epochSeconds: Double?
         @Option(name: .long, help: "Another file of rules than Genesis/localnet.json.") var rules: String?
         @Flag(name: .long, help: "Leave it running in the background.") var detach = false
         @OptionGroup var output: JSONOption
@@ -24,7 +25,7 @@ struct LocalnetCommand: AsyncParsableCommand {
         func run() async throws {
             let options = Localnet.Options(
                 home: file(home), validators: validators, trainers: trainers, windows: windows, data: file(data), model: model,
-                adversaries: adversaries.map { $0.split(separator: ",").map(String.init) } ?? [], threads: threads, windowSeconds: windowSeconds,
+                adversaries: adversaries.map { $0.split(separator: ",").map(String.init) } ?? [], threads: threads, windowSeconds: windowSeconds, epochSeconds: epochSeconds,
                 rules: rules.map(file), json: output.json)
             let code = detach ? try await Localnet.detach(options) : try await Localnet.up(options)
             if code != 0 { throw ExitCode(code) }

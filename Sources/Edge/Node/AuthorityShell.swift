@@ -6,7 +6,7 @@ import AssayProtocol
 import AssayRoles
 import AssayStorage
 
-/// Does what an authority says, in the order it says it: writes to the store, then sends what relies on it.
+/// Does what a node's authorities say, in the order they say it: writes to the store, then sends what relies on it.
 ///
 /// It belongs to one actor, which hands in what happened and takes care of the outcome.
 struct AuthorityShell<E: Executor>: Sendable {
@@ -14,48 +14,49 @@ struct AuthorityShell<E: Executor>: Sendable {
     struct Outcome: Sendable {
         var executed: [(ordered: OrderedCommit, vote: CommitVote, executed: E.Executed)] = []
         var proposed: [Block] = []
-        var events: [AuthorityEvent] = []
+        /// Seats in an event are those of its epoch.
+        var events: [(event: AuthorityEvent, epoch: Epoch)] = []
         var evidence: [Equivocation] = []
         /// The earliest time at which the authority wants to be woken.
         var wakeAt: Instant?
     }
 
-    private(set) var authority: Authority<E>
+    private(set) var machine: Succession<E>
+    var authority: Authority<E> { machine.authority }
     let store: NodeStore
     let network: PeerNetwork
-    let seats: Seats
     /// What the store keeps of an executed commit.
     let kept: @Sendable (E.Executed) -> ExecutedBlock?
     /// Makes a reservation of own rounds durable before it returns.
-    let reserve: @Sendable (Round) throws -> Void
+    let reserve: @Sendable (Reservation) throws -> Void
     /// To be written: blocks with whatever must be durable next, commits before the next effect that leaves this node.
     private var blocks: [(BlockReference, SignedBlock)] = []
     private var commits: [NodeStore.Flush] = []
     private var mustWrite = false
 
-    init(_ authority: Authority<E>, store: NodeStore, network: PeerNetwork, seats: Seats, reserve: @escaping @Sendable (Round) throws -> Void, kept: @escaping @Sendable (E.Executed) -> ExecutedBlock?) {
-        (self.authority, self.store, self.network, self.seats, self.reserve, self.kept) = (authority, store, network, seats, reserve, kept)
+    init(_ machine: Succession<E>, store: NodeStore, network: PeerNetwork, reserve: @escaping @Sendable (Reservation) throws -> Void, kept: @escaping @Sendable (E.Executed) -> ExecutedBlock?) {
+        (self.machine, self.store, self.network, self.reserve, self.kept) = (machine, store, network, reserve, kept)
     }
 
     /// - Throws: `StorageError`; nothing that relies on what could not be written has been sent then.
-    mutating func handle(_ input: Authority<E>.Input, now: Instant) throws -> Outcome {
+    mutating func handle(_ input: Succession<E>.Input, now: Instant) throws -> Outcome {
         var outcome = Outcome()
-        try perform(authority.handle(input, now: now), now, &outcome)
+        try perform(machine.handle(input, now: now), now, &outcome)
         return outcome
     }
 
     mutating func submit(_ raw: [UInt8], now: Instant) throws -> (admission: Admission, outcome: Outcome) {
-        let (admission, effects) = authority.submit(raw, now: now)
+        let (admission, effects) = machine.submit(raw, now: now)
         var outcome = Outcome()
         try perform(effects, now, &outcome)
         return (admission, outcome)
     }
 
-    private mutating func perform(_ effects: [Authority<E>.Effect], _ now: Instant, _ outcome: inout Outcome) throws {
+    private mutating func perform(_ effects: [Succession<E>.Effect], _ now: Instant, _ outcome: inout Outcome) throws {
         for effect in effects {
             switch effect {
             case .keep(let accepted): blocks += accepted.map { ($0.reference, $0.signed) }
-            case .reserve(let round): try reserve(round)
+            case .reserve(let reservation): try reserve(reservation)
             case .evidence(let equivocation): outcome.evidence.append(equivocation)
             case .persist(let own):
                 blocks.append((own.reference, own.signed))
@@ -65,20 +66,20 @@ struct AuthorityShell<E: Executor>: Sendable {
                 commits.append(NodeStore.Flush(ordered, vote, kept(executed)))
                 mustWrite = true
                 outcome.executed.append((ordered, vote, executed))
-            case .send(let message, let peer):
+            case .send(let letter, let peer):
                 try write()
-                network.send(frame(message), to: seats[peer])
-            case .broadcast(let message):
+                network.send(frame(letter), to: peer)
+            case .broadcast(let letter):
                 try write()
-                network.broadcast(frame(message))
-            case .load(let references, let peer):
+                network.broadcast(frame(letter))
+            case .load(let references, let epoch, let peer):
                 try write(all: true)
-                try perform(authority.handle(.loaded(try store.blocks(references), for: peer), now: now), now, &outcome)
-            case .loadRounds(let from, let to, let peer):
+                try perform(machine.handle(.loaded(try store.blocks(references, of: epoch), of: epoch, for: peer), now: now), now, &outcome)
+            case .loadRounds(let from, let to, let epoch, let peer):
                 try write(all: true)
-                try perform(authority.handle(.loaded(try store.blocks(from: from, to: to), for: peer), now: now), now, &outcome)
+                try perform(machine.handle(.loaded(try store.blocks(from: from, to: to, of: epoch), of: epoch, for: peer), now: now), now, &outcome)
             case .wake(let time): outcome.wakeAt = min(outcome.wakeAt ?? time, time)
-            case .note(let event): outcome.events.append(event)
+            case .note(let event, let epoch): outcome.events.append((event, epoch))
             }
         }
         try write()
@@ -91,8 +92,8 @@ struct AuthorityShell<E: Executor>: Sendable {
         (blocks, commits, mustWrite) = ([], [], false)
     }
 
-    private func frame(_ message: AuthorityMessage) -> Frame { Frame(kind: consensusFrameKind, bytes: message.canonicalBytes) }
+    private func frame(_ letter: Letter) -> Frame { Frame(kind: consensusFrameKind, bytes: letter.canonicalBytes) }
 }
 
-/// Of frames that carry an `AuthorityMessage`.
+/// Of frames that carry a `Letter`.
 let consensusFrameKind: UInt8 = 1

@@ -7,6 +7,8 @@ import Foundation
 public struct GenesisFile: Codable, Sendable {
     public var name: String
     public var timeMilliseconds: UInt64
+    /// 0: the first committee stays.
+    public var epochSeconds: Double
     public var model: Model
     public var training: Training
     public var run: Run
@@ -63,8 +65,9 @@ public struct GenesisFile: Codable, Sendable {
         for (index, validator) in validators.enumerated() where validator.endpoint.utf8.count > Limits.endpointBytes {
             throw Failure("validators[\(index)].endpoint has more than \(Limits.endpointBytes) bytes")
         }
+        guard epochSeconds == 0 || (1...31_536_000).contains(epochSeconds) else { throw Failure("genesis.json: epochSeconds is \(epochSeconds), allowed is 0 for a committee that stays, or 1…31536000") }
         let genesis = Genesis(
-            name: name, time: Instant(timeMilliseconds),
+            name: name, time: Instant(timeMilliseconds), epochMilliseconds: UInt64(epochSeconds * 1_000),
             validators: try validators.enumerated().map { index, validator in
                 try Genesis.Validator(
                     owner: address(validator.owner, "validators[\(index)].owner"), nodeKey: address(validator.nodeKey, "validators[\(index)].nodeKey"),

@@ -18,7 +18,7 @@ struct NodeCounters: Sendable {
 
     mutating func ownBlock(_ block: Block, now: Instant) { created[block.round] = now }
 
-    mutating func executed(_ ordered: OrderedCommit, _ block: ExecutedBlock, own: AuthorityIndex, now: Instant) {
+    mutating func executed(_ ordered: OrderedCommit, _ block: ExecutedBlock, own: AuthorityIndex?, now: Instant) {
         commits += 1
         transactions += UInt64(block.transactions.count - 1)
         for reference in ordered.commit.blocks where reference.author == own {
@@ -29,7 +29,7 @@ struct NodeCounters: Sendable {
         if created.count > 1_000 { created = created.filter { $0.key.advanced(by: 500) > ordered.commit.leader.round } }
     }
 
-    mutating func note(_ event: AuthorityEvent, own: AuthorityIndex) {
+    mutating func note(_ event: AuthorityEvent, own: AuthorityIndex?) {
         switch event {
         case .proposed: proposed += 1
         case .leaderSkipped(let author, _):
@@ -40,6 +40,8 @@ struct NodeCounters: Sendable {
         case .refused: refused += 1
         case .equivocated: equivocations += 1
         case .diverged: isHalted = true
+        // Rounds begin anew.
+        case .epochEnded: created = [:]
         case .resubmitted, .jumped, .leadersChanged, .recollected: break
         }
     }

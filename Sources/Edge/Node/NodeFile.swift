@@ -9,6 +9,8 @@ public struct NodeFile: Codable, Sendable {
     public var name: String
     public var genesis: String
     public var data: String
+    /// The owner's account. Only for a validator that genesis does not name.
+    public var owner: String?
     /// HOST:PORT for the other validators. Validators only.
     public var listen: String?
     /// HOST:PORT of the JSON-RPC server. Validators only.

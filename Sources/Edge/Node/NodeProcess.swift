@@ -66,7 +66,7 @@ extension ValidatorNode {
                 group.addTask {
                     do {
                         try await server.run { port in
-                            if json { print("{\"rpc\":\"http://\(host):\(port)\",\"index\":\(node.index.index)}") } else { log.info("validator \(node.index.index) serves JSON-RPC on http://\(host):\(port), kernels \(KernelPath.current)") }
+                            if json { print("{\"rpc\":\"http://\(host):\(port)\",\"index\":\(await node.seat.map { "\($0.index)" } ?? "null")}") } else { log.info("validator \(node.owner) serves JSON-RPC on http://\(host):\(port), kernels \(KernelPath.current)") }
                         }
                     } catch let error as RPCError { throw Failure(error.message) }
                 }

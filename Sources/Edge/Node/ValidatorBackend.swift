@@ -39,12 +39,13 @@ extension ValidatorNode {
     func status() -> JSON {
         let ledger = authority.executor, run = ledger.runStatus
         return [
-            "index": .int(Int64(index.index)), "genesis": .string(genesis.digest.description), "head": .int(Int64(ledger.head.number)), "headHash": .string(ledger.headHash.description),
+            "index": seat.map { .int(Int64($0.index)) } ?? .null, "owner": .string(owner.description), "epoch": .int(Int64(clamping: authority.committee.epoch.rawValue)), "genesis": .string(genesis.digest.description), "head": .int(Int64(ledger.head.number)), "headHash": .string(ledger.headHash.description),
             "commit": .string(authority.lastCommit?.digest.description ?? Digest.zero.description), "stateRoot": .string(ledger.head.stateRoot.description), "round": .int(Int64(clamping: authority.proposer.round.rawValue)),
-            "highestRound": .int(Int64(clamping: authority.dag.highestRound.rawValue)), "peers": .array(network.connected.compactMap { seats.seat(of: $0) }.sorted().map { .int(Int64($0.index)) }),
-            "lastOwnRound": .int(Int64(clamping: authority.proposer.lastProposed.round.rawValue)), "quorumCommit": .int(Int64(clamping: authority.quorumCommit.rawValue)),
-            "lag": .array(genesis.validators.indices.map { seat in
-                let heard = seat == index.index ? authority.proposer.lastProposed.round : authority.heardRound(of: AuthorityIndex(seat))
+            "highestRound": .int(Int64(clamping: authority.dag.highestRound.rawValue)), "peers": .array(network.connected.compactMap { authority.committee.seat(of: $0) }.sorted().map { .int(Int64($0.index)) }), "connected": .array(network.connected.map { .string($0.description) }),
+            "lastOwnRound": .int(Int64(clamping: authority.lastOwnRound?.rawValue ?? 0)), "quorumCommit": .int(Int64(clamping: authority.quorumCommit.rawValue)),
+            "committee": .array(authority.committee.members.map { .string($0.owner.description) }),
+            "lag": .array(authority.committee.indices.map { peer in
+                let heard = peer == seat ? authority.lastOwnRound ?? Round(0) : min(authority.heardRound(of: peer), authority.dag.highestRound)
                 return .int(Int64(clamping: authority.dag.highestRound.rawValue) - Int64(clamping: heard.rawValue))
             }),
             "leaders": ["committed": .int(Int64(clamping: counters.ownLeadersCommitted)), "skipped": .int(Int64(clamping: counters.ownLeadersSkipped))], "suspended": .int(Int64(authority.suspendedCount)),

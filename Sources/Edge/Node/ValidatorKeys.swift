@@ -22,7 +22,7 @@ struct ValidatorKeys {
         for (key, file) in [(node, home.nodeKeystore), (consensus, home.consensusKeystore), (owner, home.ownerKeystore)] {
             try Keystore.write(key, to: file, password: password, n: scryptCost)
         }
-        try LastRound.write(Round(0), to: home.lastRoundFile)
+        try LastRound.write(.none, to: home.lastRoundFile)
         let network = try NetworkIdentity.generate()
         try NodeHome.writeSecret(network.pem, to: home.networkKeyFile)
         let seed = randomBytes(32)

@@ -15,16 +15,18 @@ import Logging
 /// A validator's shell: it hands what happened to the authority and the scorer, and does what they say, in the order they say it.
 public actor ValidatorNode {
     let genesis: Genesis
-    let index: AuthorityIndex
+    /// Whose validator this is.
+    let owner: Address
     let file: NodeFile
     let store: NodeStore
     let blobs: BlobStore
     let network: PeerNetwork
-    let seats: Seats
     let exchange: BlobExchange
     let log: Logger
     private var shell: AuthorityShell<Ledger>
     var authority: Authority<Ledger> { shell.authority }
+    /// Nil for one that only follows in this epoch.
+    var seat: AuthorityIndex? { authority.index }
     private var scorer: Scorer
     private let queue: ComputeQueue
     private let engine: ComputeEngine
@@ -39,12 +41,8 @@ public actor ValidatorNode {
     let started = Date()
 
     init(genesis: Genesis, file: NodeFile, home: NodeHome, keys: ValidatorKeys, corpus: Corpus, log: Logger) throws {
-        let committee = try genesis.committee()
-        guard let seat = genesis.validators.firstIndex(where: { $0.consensusKey == keys.consensus.publicKey }) else {
-            throw Failure("the key in \(home.consensusKeystore.path) is no validator's of this network", remedy: "Give the genesis file of the network that this home belongs to.")
-        }
         (self.genesis, self.file, self.log) = (genesis, file, log)
-        index = AuthorityIndex(seat)
+        owner = try ValidatorNode.owner(genesis, file, home, keys)
         try home.mark(belongsTo: genesis.digest)
         store = try NodeStore(home.url.appending(path: "store.sqlite"), genesis: genesis, limitMiB: file.storeLimitMiB)
         blobs = try BlobStore(home.url.appending(path: "blobs"))
@@ -52,12 +50,11 @@ public actor ValidatorNode {
         var parameters = Authority<Ledger>.Parameters()
         parameters.trustsFewer = file.trustsFewer ?? false
         var recovered = try store.recover(genesis, gcDepth: parameters.gcDepth, reputationPeriod: parameters.reputationPeriod)
-        if let own = try store.lastBlock(of: index), !recovered.blocks.contains(own) { recovered.blocks.append(own) }
-        let verifier = BlockVerifier(committee: committee, genesis: genesis.digest)
-        let authority = Authority(
-            index: index, verifier: verifier, key: keys.consensus, start: genesis.time, schedule: .shuffled(seed: genesis.digest), parameters: parameters, executor: recovered.ledger,
-            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: try LastRound.read(home.lastRoundFile)), now: ValidatorNode.now)
-        let owner = genesis.validators[seat].owner
+        let committee = recovered.ledger.committee
+        if let seat = committee.seat(of: owner), let own = try store.lastBlock(of: seat, in: committee.epoch), !recovered.blocks.contains(own) { recovered.blocks.append(own) }
+        let machine = Succession(
+            identity: .init(owner: owner, key: keys.consensus), genesis: genesis.digest, start: genesis.time, committee: committee, parameters: parameters, executor: recovered.ledger,
+            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: nil), reservation: try LastRound.read(lastRoundFile), now: ValidatorNode.now)
         scorer = Scorer(identity: Identity(owner: owner, nodeKey: keys.node), genesis: genesis, beacon: keys.beacon)
         let engine = try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: file.threads)
         try engine.firstParameters(genesis)
@@ -66,11 +63,28 @@ public actor ValidatorNode {
         let (blobs, threads) = (blobs, file.threads)
         let lazySecond = Lazy { try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: threads, path: other) }
         second = { try lazySecond.value() }
-        queue = ComputeQueue(name: "compute \(seat)")
-        seats = Seats(genesis)
-        network = PeerNetwork(identity: keys.network, own: owner, genesis: genesis.digest, peers: try PeerNetwork.Peer.all(of: genesis), log: log)
-        shell = AuthorityShell(authority, store: store, network: network, seats: seats, reserve: { try LastRound.write($0, to: lastRoundFile) }) { $0 }
+        queue = ComputeQueue(name: "compute \(file.name)")
+        network = PeerNetwork(identity: keys.network, own: owner, genesis: genesis.digest, peers: ValidatorNode.peers(recovered.ledger), log: log)
+        shell = AuthorityShell(machine, store: store, network: network, reserve: { try LastRound.write($0, to: lastRoundFile) }) { $0 }
         exchange = BlobExchange(network) { [blobs] root, chunk in blobs.chunk(root, chunk) }
+    }
+
+    /// By the key of its blocks where genesis names it, as the node file says for one who comes later.
+    private static func owner(_ genesis: Genesis, _ file: NodeFile, _ home: NodeHome, _ keys: ValidatorKeys) throws -> Address {
+        if let validator = genesis.validators.first(where: { $0.consensusKey == keys.consensus.publicKey }) { return validator.owner }
+        guard let text = file.owner else {
+            throw Failure("the key in \(home.consensusKeystore.path) is no validator's of this network's genesis, and \(home.nodeFile.path) names no owner",
+                          remedy: "Write the owner's account as `owner` into it, or give the genesis file of the network that this home belongs to.")
+        }
+        return try address(text, "\(home.nodeFile.path): owner")
+    }
+
+    /// All validators that the ledger knows. One whose endpoint is no HOST:PORT may still come by itself.
+    private static func peers(_ ledger: Ledger) -> [PeerNetwork.Peer] {
+        ledger.validatorEndpoints.map { validator in
+            let place = try? hostAndPort(validator.endpoint, "endpoint")
+            return PeerNetwork.Peer(owner: validator.owner, host: place?.host ?? "", port: place?.port ?? 0, key: validator.networkKey)
+        }
     }
 
     static var now: Instant { Instant(UInt64(Date().timeIntervalSince1970 * 1_000)) }
@@ -118,15 +132,13 @@ public actor ValidatorNode {
 
     private func take(_ event: PeerNetwork.Event) async {
         switch event {
-        case .connected(let peer):
-            if let seat = seats.seat(of: peer) { receive(.connected(seat)) }
+        case .connected(let peer): receive(.connected(peer))
         case .disconnected: break
         case .frame(let frame, let peer):
             defer { network.handled(frame, from: peer) }
             if frame.kind == consensusFrameKind {
-                guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else { return malformed("a message that cannot be read", peer) }
-                guard let seat = seats.seat(of: peer) else { return }
-                receive(.received(message, from: seat))
+                guard let letter = try? Letter(canonicalBytes: frame.bytes) else { return malformed("a message that cannot be read", peer) }
+                receive(.received(letter, from: peer))
             } else if frame.kind == BlobExchange.requestKind || frame.kind == BlobExchange.replyKind {
                 if await !exchange.receive(frame, from: peer) { malformed("a blob frame that cannot be read", peer) }
             } else {
@@ -142,7 +154,7 @@ public actor ValidatorNode {
         network.drop(peer, what)
     }
 
-    private func receive(_ input: Authority<Ledger>.Input) {
+    private func receive(_ input: Succession<Ledger>.Input) {
         guard failure == nil else { return }
         do { settle(try shell.handle(input, now: ValidatorNode.now)) } catch { fail(error) }
     }
@@ -167,8 +179,11 @@ public actor ValidatorNode {
     private func settle(_ outcome: AuthorityShell<Ledger>.Outcome) {
         let now = ValidatorNode.now
         for block in outcome.proposed { counters.ownBlock(block, now: now) }
-        for commit in outcome.executed { counters.executed(commit.ordered, commit.executed, own: index, now: now) }
-        for event in outcome.events { note(event) }
+        for commit in outcome.executed {
+            counters.executed(commit.ordered, commit.executed, own: seat(in: commit.ordered.commit.epoch), now: now)
+            if Ledger.changesValidators(commit.executed) { network.setPeers(ValidatorNode.peers(authority.executor)) }
+        }
+        for (event, epoch) in outcome.events { note(event, epoch) }
         if let time = outcome.wakeAt { wake(at: time) }
         for equivocation in outcome.evidence {
             guard let duty = scorer.builder.evidence(equivocation) else { continue }
@@ -191,8 +206,10 @@ public actor ValidatorNode {
         receive(.woke)
     }
 
-    private func note(_ event: AuthorityEvent) {
-        counters.note(event, own: index)
+    private func seat(in epoch: Epoch) -> AuthorityIndex? { authority.executor.committee(of: epoch)?.seat(of: owner) }
+
+    private func note(_ event: AuthorityEvent, _ epoch: Epoch) {
+        counters.note(event, own: seat(in: epoch))
         switch event {
         case .diverged(let ours, let quorum):
             log.critical("HALTED: commit \(ours.index) gave state \(ours.stateRoot) here and \(quorum.stateRoot) at a quorum")
@@ -200,6 +217,9 @@ public actor ValidatorNode {
         case .refused(let peer, let error): log.debug("refused from \(peer): \(error.map { "\($0)" } ?? "a request that makes no sense")")
         case .resubmitted(let count): log.info("\(count) transactions are proposed again")
         case .recollected(let round): log.warning("the disk was lost; the others hold blocks of this validator up to round \(round), it goes on above")
+        case .epochEnded(let epoch):
+            let committee = authority.executor.committee
+            log.info("epoch \(epoch) is over; epoch \(epoch.next) has \(committee.size) validators\(committee.seat(of: owner).map { ", this one in seat \($0.index)" } ?? "; this one follows without a seat")")
         case .jumped(let round): log.info("caught up: proposing again from round \(round)")
         case .leadersChanged(let absent): log.info(absent.isEmpty ? "all validators lead in turn" : "led for by others until the next period: validators \(absent.map { "\($0.index)" }.joined(separator: ", "))")
         case .proposed, .committed, .leaderSkipped, .decidedIndirectly: break
@@ -212,7 +232,7 @@ public actor ValidatorNode {
         guard failure == nil else { return }
         for effect in scorer.handle(input, now: ValidatorNode.now) {
             switch effect {
-            case .hold(let job): gather([job.reveal.payloadRoot, job.reveal.trajectoryRoot], for: JobName(.hold, job.window, job.trainer), urgency: 4) { [engine, validator = scorerAddress] in
+            case .hold(let job): gather([job.reveal.payloadRoot, job.reveal.trajectoryRoot], for: JobName(.hold, job.window, job.trainer), urgency: 4) { [engine, validator = owner] in
                 let outcome = try engine.hold(job, validator: validator)
                 return .held(job.window, trainer: job.trainer, outcome)
             }
@@ -253,8 +273,6 @@ public actor ValidatorNode {
         if scorerWakeAt == time { scorerWakeAt = nil }
         judge(.woke)
     }
-
-    private var scorerAddress: Address { genesis.validators[index.index].owner }
 
     /// Fetches what a job needs and this node does not hold, then queues the job.
     private func gather(_ roots: [Digest], optional: [Digest] = [], for name: JobName, urgency: Int, _ work: @escaping @Sendable () throws -> Scorer.Input) {

@@ -20,9 +20,9 @@ public struct ValidatorStatus: Sendable {
         func number(_ name: String) -> Int64 { facts[name]?.int ?? 0 }
         let lag = facts["lag"]?.array?.compactMap(\.int) ?? []
         let connected = Set(facts["peers"]?.array?.compactMap(\.int) ?? [])
-        let own = number("index"), behind = number("quorumCommit") - number("head")
+        let own = facts["index"]?.int, behind = number("quorumCommit") - number("head")
         var lines = [
-            "validator \(own) at commit \(number("head")), a quorum at \(number("quorumCommit"))\(behind > 2 ? ": \(behind) behind" : "")",
+            "\(own.map { "validator \($0)" } ?? "a validator without a seat") in epoch \(number("epoch")) of \(facts["committee"]?.array?.count ?? 0) validators, at commit \(number("head")), a quorum at \(number("quorumCommit"))\(behind > 2 ? ": \(behind) behind" : "")",
             "round \(number("round")), last own block in round \(number("lastOwnRound")), highest accepted \(number("highestRound"))",
             facts["obstacle"]?.string.map { "makes no block: \($0)" } ?? "makes blocks",
             "own leaders since the start: \(facts["leaders"]?["committed"]?.int ?? 0) committed, \(facts["leaders"]?["skipped"]?.int ?? 0) skipped",

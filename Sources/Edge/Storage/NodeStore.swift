@@ -8,8 +8,8 @@ import GRDB
 
 /// A validator's database: DAG blocks, commits, executed blocks, state, log. One SQLite file; each commit is one atomic, durable flush.
 public final class NodeStore: Sendable {
-    /// 2: executed transactions lie in their order, and are found by the first bytes of their hashes.
-    public static let version = 2
+    /// 3: blocks by epoch.
+    public static let version = 3
     private let queue: DatabaseQueue
     public let path: String
     private let limitMiB: Int?
@@ -46,12 +46,14 @@ public final class NodeStore: Sendable {
                 guard let version = kept["version"].flatMap(Int.init), version <= NodeStore.version else {
                     throw StorageError(.newerVersion, "\(path) was written by a newer version of assay (format \(kept["version"] ?? "unknown"), this one knows \(NodeStore.version)).\n  Use that version.")
                 }
-                if version < 2 { try NodeStore.orderExecuted(database) }
+                guard version == NodeStore.version else {
+                    throw StorageError(.newerVersion, "\(path) was written by an older version of assay (format \(version), this one writes \(NodeStore.version)).\n  Move it away and start the node again: it fetches everything from the others.")
+                }
                 return
             }
             try database.execute(sql: """
                 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-                CREATE TABLE block (round INTEGER NOT NULL, author INTEGER NOT NULL, digest BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (round, author, digest)) WITHOUT ROWID;
+                CREATE TABLE block (epoch INTEGER NOT NULL, round INTEGER NOT NULL, author INTEGER NOT NULL, digest BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (epoch, round, author, digest)) WITHOUT ROWID;
                 CREATE TABLE ordered (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL, vote BLOB NOT NULL);
                 CREATE TABLE header (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
                 CREATE TABLE log (number INTEGER NOT NULL, place INTEGER NOT NULL, contract BLOB NOT NULL, topic0 BLOB, topic1 BLOB, topic2 BLOB, topic3 BLOB, data BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (number, place)) WITHOUT ROWID;
@@ -71,12 +73,6 @@ public final class NodeStore: Sendable {
         CREATE TABLE executed (hash BLOB NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, raw BLOB, succeeded INTEGER NOT NULL, gas INTEGER NOT NULL, price BLOB NOT NULL, revert BLOB NOT NULL, first_log INTEGER NOT NULL, logs INTEGER NOT NULL, PRIMARY KEY (number, place)) WITHOUT ROWID;
         CREATE INDEX executed_hash ON executed (substr(hash, 1, 8));
         """
-
-    private static func orderExecuted(_ database: Database) throws {
-        try database.execute(sql: "ALTER TABLE executed RENAME TO executed_1; DROP INDEX executed_number;")
-        try database.execute(sql: executedTable)
-        try database.execute(sql: "INSERT INTO executed SELECT hash, number, place, raw, succeeded, gas, price, revert, first_log, logs FROM executed_1 ORDER BY number, place; DROP TABLE executed_1; UPDATE meta SET value = '2' WHERE name = 'version';")
-    }
 
     // MARK: Writing
 
@@ -139,9 +135,9 @@ public final class NodeStore: Sendable {
 
     private static func insert(_ blocks: [(BlockReference, SignedBlock)], _ database: Database) throws {
         guard !blocks.isEmpty else { return }
-        let row = try database.cachedStatement(sql: "INSERT OR IGNORE INTO block VALUES (?, ?, ?, ?)")
+        let row = try database.cachedStatement(sql: "INSERT OR IGNORE INTO block VALUES (?, ?, ?, ?, ?)")
         for (reference, block) in blocks {
-            try row.execute(arguments: [Int64(clamping: reference.round.rawValue), reference.author.index, Data(reference.digest.bytes), Data(block.canonicalBytes)])
+            try row.execute(arguments: [Int64(clamping: block.block.epoch.rawValue), Int64(clamping: reference.round.rawValue), reference.author.index, Data(reference.digest.bytes), Data(block.canonicalBytes)])
         }
     }
 
@@ -172,34 +168,41 @@ public final class NodeStore: Sendable {
                 let commit = try Commit(canonicalBytes: [UInt8](row["bytes"] as Data))
                 if vote == nil { vote = try CommitVote(canonicalBytes: [UInt8](row["vote"] as Data)) }
                 commits.append(commit)
+                // The last one of the epoch before is enough of that; of this epoch as many as ordering looks back to.
+                if commit.epoch < ledger.epoch { break }
                 if let newest = commits.first, commit.leader.round.advanced(by: 2 * gcDepth) < newest.leader.round,
-                   commit.index <= LeaderReputation.firstNeeded(period: reputationPeriod, last: newest.index) { break }
+                   commit.index <= LeaderReputation.firstNeeded(period: reputationPeriod, last: newest.index, after: ledger.epochAfter) {
+                    if let before = try Data.fetchOne(database, sql: "SELECT bytes FROM ordered WHERE number = ?", arguments: [Int64(clamping: ledger.epochAfter.rawValue)]) {
+                        commits.append(try Commit(canonicalBytes: [UInt8](before)))
+                    }
+                    break
+                }
             }
-            let floor = commits.first.map { $0.leader.round.lowered(by: gcDepth) } ?? Round(0)
+            let floor = commits.first.flatMap { $0.epoch == ledger.epoch ? $0.leader.round.lowered(by: gcDepth) : nil } ?? Round(0)
             // Own blocks may lie further back, if this node was away.
-            let blocks = try NodeStore.blocks(database, "round > ?", [Int64(clamping: floor.rawValue)])
+            let blocks = try NodeStore.blocks(database, "epoch = ? AND round > ?", [Int64(clamping: ledger.epoch.rawValue), Int64(clamping: floor.rawValue)])
             return Recovered(ledger: ledger, blocks: blocks, commits: commits.reversed(), vote: vote)
         }
     }
 
-    /// The last block that an authority is known to have made.
-    public func lastBlock(of author: AuthorityIndex) throws -> SignedBlock? {
-        try read { try NodeStore.blocks($0, "author = ? ORDER BY round DESC LIMIT 1", [author.index]).first }
+    /// The last block that an authority is known to have made in an epoch.
+    public func lastBlock(of author: AuthorityIndex, in epoch: Epoch) throws -> SignedBlock? {
+        try read { try NodeStore.blocks($0, "epoch = ? AND author = ? ORDER BY round DESC LIMIT 1", [Int64(clamping: epoch.rawValue), author.index]).first }
     }
 
     // MARK: Reading blocks
 
-    public func blocks(_ references: [BlockReference]) throws -> [SignedBlock] {
+    public func blocks(_ references: [BlockReference], of epoch: Epoch) throws -> [SignedBlock] {
         try read { database in
-            try references.sorted().flatMap { try NodeStore.blocks(database, "round = ? AND author = ? AND digest = ?", [Int64(clamping: $0.round.rawValue), $0.author.index, Data($0.digest.bytes)]) }
+            try references.sorted().flatMap { try NodeStore.blocks(database, "epoch = ? AND round = ? AND author = ? AND digest = ?", [Int64(clamping: epoch.rawValue), Int64(clamping: $0.round.rawValue), $0.author.index, Data($0.digest.bytes)]) }
         }
     }
 
     /// All blocks of some rounds, whole rounds as far as the answer's size allows.
-    public func blocks(from: Round, to: Round, limitBytes: Int = 4 << 20) throws -> [SignedBlock] {
+    public func blocks(from: Round, to: Round, of epoch: Epoch, limitBytes: Int = 4 << 20) throws -> [SignedBlock] {
         try read { database in
             var found: [SignedBlock] = [], bytes = 0
-            let cursor = try Row.fetchCursor(database, sql: "SELECT bytes FROM block WHERE round BETWEEN ? AND ? ORDER BY round, author", arguments: [Int64(clamping: from.rawValue), Int64(clamping: to.rawValue)])
+            let cursor = try Row.fetchCursor(database, sql: "SELECT bytes FROM block WHERE epoch = ? AND round BETWEEN ? AND ? ORDER BY round, author", arguments: [Int64(clamping: epoch.rawValue), Int64(clamping: from.rawValue), Int64(clamping: to.rawValue)])
             while let row = try cursor.next(), found.count < Limits.fetchBlocks {
                 let data = row["bytes"] as Data
                 bytes += data.count

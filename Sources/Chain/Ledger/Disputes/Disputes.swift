@@ -85,7 +85,7 @@ enum Disputes {
     private static func decide(_ index: Int, _ record: inout WindowRecord, _ environment: inout Environment) {
         let contest = record.contests[index]
         let values = contest.votes.compactMap(\.value)
-        var verdict: (value: [UInt8], stake: U256)?
+        var verdict: (value: [UInt8], stake: UInt64)?
         for value in values where verdict == nil {
             let stake = environment.stake(of: contest.votes.filter { $0.value == value }.map(\.validator))
             if environment.isQuorum(stake) { verdict = (value, stake) }

@@ -51,7 +51,7 @@ enum Settlement {
     /// By stake times the share of its duties that a validator did.
     private static func payValidators(_ pool: U256, _ record: WindowRecord, _ environment: inout Environment) -> U256 {
         let outer = environment.state[Runs.outerKey(record.window.advanced(by: 2))]?.view
-        let validators = environment.validators.filter { !$0.isTombstoned }
+        let validators = environment.validatorsAtWork
         let weights = validators.map { validator -> U256 in
             let duties = duties(of: validator.owner, record, outer)
             let done = duties.count { $0 }

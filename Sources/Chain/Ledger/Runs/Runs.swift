@@ -91,6 +91,4 @@ extension Environment {
     /// Windows that the run will have; without end it is the largest number there is.
     var lastWindowCount: UInt64 { rules.windows == 0 ? .max : rules.windows }
     func isMember(_ trainer: Address) -> Bool { state[Runs.key]?.members.contains(trainer) ?? false }
-    /// By seat, with their stakes.
-    var validators: [StakerRecord] { (state[Staking.validators]?.addresses ?? []).compactMap { state[Staking.validatorKey($0)] } }
 }

@@ -46,7 +46,7 @@ enum Scores {
         let kind = try kind(arguments[2])
         let phase: WindowPhase = kind == .score ? .scoreCommit : .replayCommit
         var record = try environment.window(arguments[0], arguments[1], open: phase)
-        let validator = try environment.validator().owner
+        let validator = try environment.validator(drawn: true).owner
         // The report as a scorer comes first; one who is both sends the backup's part as a second.
         var index: UInt8 = 0
         if kind == .score, trainers(of: validator, kind, 0, in: record).isEmpty || record.reports.contains(where: { $0.validator == validator && $0.kind == .score && $0.index == 0 }) { index = 1 }
@@ -64,7 +64,7 @@ enum Scores {
     @Sendable private static func revealReport(_ environment: inout Environment, _ arguments: [ABIValue]) throws -> [ABIValue] {
         let kind = try kind(arguments[2])
         var record = try environment.window(arguments[0], arguments[1], open: kind == .score ? .scoreReveal : .replayReveal)
-        let validator = try environment.validator().owner, values = arguments[3].asBytes
+        let validator = try environment.validator(drawn: true).owner, values = arguments[3].asBytes
         let found = ReportCommitment.digest(value: values, witness: arguments[4].asDigest, validator: validator, salt: arguments[5].asDigest, genesis: environment.domain)
         let own = record.reports.indices.filter { record.reports[$0].validator == validator && record.reports[$0].kind == kind && record.reports[$0].values == nil }
         guard let first = own.first else { throw Revert("NotCommitted(address)", .address(validator)) }

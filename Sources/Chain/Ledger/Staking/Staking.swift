@@ -6,11 +6,21 @@ import AssayProtocol
 enum Staking {
     static func validatorKey(_ owner: Address) -> StateKey<StakerRecord> { StateKey("validator", owner.bytes) }
     static func trainerKey(_ owner: Address) -> StateKey<StakerRecord> { StateKey("trainer", owner.bytes) }
+    /// A validator's keys besides its node key.
+    static func keysKey(_ owner: Address) -> StateKey<ValidatorRecord> { StateKey("validator-keys", owner.bytes) }
+    /// Whose a consensus key or a network key is, for ever: one key in two seats would be two votes of one, or two that cannot be told apart.
+    static func consensusIdentityKey(_ key: PublicKey) -> StateKey<IdentityRecord> { StateKey("consensus-identity", key.bytes) }
+    static func networkIdentityKey(_ key: Digest) -> StateKey<IdentityRecord> { StateKey("network-identity", key.bytes) }
     static func identityKey(_ nodeKey: Address) -> StateKey<IdentityRecord> { StateKey("identity", nodeKey.bytes) }
     static let validators = StateKey<AddressList>("validators")
     static let trainers = StateKey<AddressList>("trainers")
     static let tombstones = StateKey<TombstoneList>("tombstones")
 
+    static let validatorRegistered = EventSignature("ValidatorRegistered(address indexed owner, address indexed nodeKey, bytes consensusKey, bytes32 networkKey, bytes32 logKey, bytes32 beaconTip, uint16 commissionBps, string endpoint, uint256 stake)")
+    static let commissionChanged = EventSignature("CommissionChanged(address indexed owner, uint16 commissionBps)")
+    static let beaconRenewed = EventSignature("BeaconRenewed(address indexed owner, bytes32 tip)")
+    static let epochClosing = EventSignature("EpochClosing(uint64 indexed epoch, bytes32 nextCommittee)")
+    static let epochChanged = EventSignature("EpochChanged(uint64 indexed epoch, bytes32 committee, uint256 members)")
     static let trainerRegistered = EventSignature("TrainerRegistered(address indexed owner, address indexed nodeKey, string name, uint256 stake)")
     static let nodeKeyChanged = EventSignature("NodeKeyChanged(address indexed owner, address indexed nodeKey)")
     static let withdrawAddressChanged = EventSignature("WithdrawAddressChanged(address indexed owner, address indexed to)")
@@ -25,6 +35,9 @@ enum Staking {
     static let contract = NativeContract(
         "Staking", ContractAddress.staking,
         functions: [
+            NativeFunction("registerValidator(address nodeKey,bytes consensusKey,bytes32 networkKey,bytes32 logKey,bytes32 beaconTip,uint16 commissionBps,string endpoint,bytes proofs)", payable: true, gas: 200_000, registerValidator),
+            NativeFunction("renewBeacon(bytes32 tip)", gas: 20_000, renewBeacon),
+            NativeFunction("setCommission(uint16 commissionBps)", gas: 20_000, setCommission),
             NativeFunction("registerTrainer(address nodeKey,string name,bytes proof)", payable: true, gas: 100_000, registerTrainer),
             NativeFunction("setNodeKey(address nodeKey,bytes proof)", gas: 50_000, setNodeKey),
             NativeFunction("setEndpoint(string endpoint)", gas: 20_000, setEndpoint),
@@ -54,13 +67,17 @@ enum Staking {
             NativeFunction("totalStake()(uint256 stake)", view: true) { environment, _ in
                 [.uint(try (environment.state[validators]?.addresses ?? []).reduce(U256.zero) { try $0.adding(environment.state[validatorKey($1)]?.stake ?? 0) })]
             },
-            NativeFunction("epoch()(uint64 epoch)", view: true) { _, _ in [.uint(0)] },
+            NativeFunction("epoch()(uint64 epoch)", view: true) { environment, _ in [.uint(environment.epochRecord.epoch.rawValue)] },
+            NativeFunction("committee()(uint64 epoch,address[] owners,uint256[] weights)", view: true) { environment, _ in
+                let record = environment.epochRecord
+                return [.uint(record.epoch.rawValue), .array(record.seats.map { .address($0.owner) }), .array(record.seats.map { .uint($0.stake.rawValue) })]
+            },
         ],
-        events: [trainerRegistered, nodeKeyChanged, withdrawAddressChanged, stakeAdded, unstakeBegun, withdrawn, jailed, unjailed, tombstoned, slashed],
+        events: [validatorRegistered, commissionChanged, beaconRenewed, epochClosing, epochChanged, trainerRegistered, nodeKeyChanged, withdrawAddressChanged, stakeAdded, unstakeBegun, withdrawn, jailed, unjailed, tombstoned, slashed],
         errors: [
             "AlreadyRegistered(address owner)", "NotRegistered(address owner)", "NodeKeyTaken(address nodeKey)", "NodeKeyIsOwner(address nodeKey)", "WrongProof(address signer, address nodeKey)",
             "StakeTooLow(uint256 sent, uint256 minimum)", "NameTooLong(uint256 bytes, uint256 limit)", "EndpointTooLong(uint256 bytes, uint256 limit)", "AmountTooLarge(uint256 amount, uint256 stake)", "NothingToWithdraw(uint64 next)",
-            "TooManyUnbonding(uint256 limit)", "RegistryFull(uint256 limit)", "StakeInUse(uint256 rest, uint256 minimum)", "WrongPayee(address to)", "NotJailed(address staker)", "StillJailed(uint64 until)", "WrongEvidence(string reason)", "AlreadyTombstoned(address staker)", "UnknownFunction(bytes4 selector)", "NotPayable(uint256 value)", "WrongArguments(string reason)", "Arithmetic(string reason)",
+            "TooManyUnbonding(uint256 limit)", "RegistryFull(uint256 limit)", "StakeInUse(uint256 rest, uint256 minimum)", "WrongPayee(address to)", "NotJailed(address staker)", "StillJailed(uint64 until)", "WrongEvidence(string reason)", "KeyTaken(string key)", "WrongKey(string key)", "CommissionTooHigh(uint256 commissionBps, uint256 limit)", "NotAValidator(address sender)", "StillSeated(uint64 epoch)", "BeaconInUse(uint64 window)", "AlreadyTombstoned(address staker)", "UnknownFunction(bytes4 selector)", "NotPayable(uint256 value)", "WrongArguments(string reason)", "Arithmetic(string reason)",
         ])
 
     static func page(_ list: AddressList?, _ arguments: [ABIValue]) -> [ABIValue] {
@@ -73,6 +90,9 @@ enum Staking {
     static func bond(_ validator: Genesis.Validator, _ state: inout WorldState) {
         state[validatorKey(validator.owner)] = StakerRecord(
             role: .validator, owner: validator.owner, nodeKey: validator.nodeKey, name: "", endpoint: validator.endpoint, stake: validator.stake, beaconTip: validator.beaconTip)
+        state[keysKey(validator.owner)] = ValidatorRecord(consensusKey: validator.consensusKey, networkKey: validator.networkKey)
+        state[consensusIdentityKey(validator.consensusKey)] = IdentityRecord(owner: validator.owner)
+        state[networkIdentityKey(validator.networkKey)] = IdentityRecord(owner: validator.owner)
         state[identityKey(validator.nodeKey)] = IdentityRecord(owner: validator.owner)
         var list = state[validators] ?? AddressList()
         list.addresses.append(validator.owner)
@@ -110,7 +130,7 @@ enum Staking {
     }
 
     /// A key belongs to one identity for ever: jail is not dodged by changing keys, and nobody squats another's.
-    private static func takeNodeKey(_ nodeKey: Address, for owner: Address, proof: [UInt8], _ environment: inout Environment) throws {
+    static func takeNodeKey(_ nodeKey: Address, for owner: Address, proof: [UInt8], _ environment: inout Environment) throws {
         guard nodeKey != owner else { throw Revert("NodeKeyIsOwner(address)", .address(nodeKey)) }
         guard environment.state[identityKey(nodeKey)] == nil, environment.staker(nodeKey) == nil else { throw Revert("NodeKeyTaken(address)", .address(nodeKey)) }
         let signer = NodeKeyProof.signer(proof, owner: owner, genesis: environment.domain) ?? .zero
@@ -165,9 +185,10 @@ enum Staking {
         guard record.unbonding.count < StakerRecord.unbondingEntries else { throw Revert("TooManyUnbonding(uint256)", .uint(UInt64(StakerRecord.unbondingEntries))) }
         let available = environment.block.time.advanced(by: environment.rules.unbondingMilliseconds)
         record.stake = try record.stake.subtracting(amount)
-        // Who sits in the committee or trains in the run answers for it with its stake; first it leaves.
+        // Who trains in the run answers for it with its stake; first it leaves. A validator with too little is out of the next committee, and
+        // what it takes out is bound until then.
         if let minimum = environment.minimumStake(of: record), record.stake < minimum { throw Revert("StakeInUse(uint256,uint256)", .uint(record.stake), .uint(minimum)) }
-        record.unbonding.append(Unbonding(amount: amount, available: available))
+        record.unbonding.append(Unbonding(amount: amount, available: available, epoch: environment.epochRecord.epoch))
         environment.setStaker(record)
         environment.emit(unstakeBegun, from: contract.address, .address(record.owner), .uint(amount), .uint(available.rawValue))
         return []
@@ -175,61 +196,21 @@ enum Staking {
 
     @Sendable private static func withdraw(_ environment: inout Environment, _: [ABIValue]) throws -> [ABIValue] {
         var record = try environment.ownStake()
-        let ready = record.unbonding.filter { $0.available <= environment.block.time }
-        guard !ready.isEmpty else { throw Revert("NothingToWithdraw(uint64)", .uint(record.unbonding.map(\.available.rawValue).min() ?? 0)) }
+        let now = environment.block.time, epoch = environment.epochRecord.epoch
+        func isReady(_ entry: Unbonding) -> Bool { entry.available <= now && (entry.epoch < epoch || !isSeated || environment.genesis.epochMilliseconds == 0) }
+        let isSeated = record.role == .validator && environment.epochRecord.seats.contains { $0.owner == record.owner }
+        let ready = record.unbonding.filter(isReady)
+        guard !ready.isEmpty else {
+            if record.unbonding.contains(where: { $0.available <= now }) { throw Revert("StillSeated(uint64)", .uint(epoch.rawValue)) }
+            throw Revert("NothingToWithdraw(uint64)", .uint(record.unbonding.map(\.available.rawValue).min() ?? 0))
+        }
         let amount = try ready.reduce(U256.zero) { try $0.adding($1.amount) }
-        record.unbonding.removeAll { $0.available <= environment.block.time }
+        record.unbonding.removeAll(where: isReady)
         environment.setStaker(record)
         try environment.debit(contract.address, amount)
         try environment.credit(environment.payee(record.owner), amount)
         environment.emit(withdrawn, from: contract.address, .address(record.owner), .uint(amount))
         return []
-    }
-
-    // MARK: Evidence
-
-    /// From so many validators on, several at fault in one span of time pay more: they may have been one.
-    private static let correlationValidators = 7
-
-    /// Rule 1: two blocks by one validator for one slot cost 5 % of its stake and its place. Anyone may show them.
-    @Sendable private static func reportEquivocation(_ environment: inout Environment, _ arguments: [ABIValue]) throws -> [ABIValue] {
-        func statement(_ argument: ABIValue) throws -> Equivocation.Statement {
-            do { return try Equivocation.Statement(canonicalBytes: argument.asBytes) } catch { throw Revert("WrongEvidence(string)", .string("not a signed header: \(error)")) }
-        }
-        let equivocation = Equivocation(try statement(arguments[0]), try statement(arguments[1]))
-        guard let committee = try? environment.genesis.committee() else { throw Revert("WrongEvidence(string)", .string("no committee")) }
-        do { try equivocation.check(committee, genesis: environment.domain) } catch { throw Revert("WrongEvidence(string)", .string(error.description)) }
-        let owner = committee.members[equivocation.author.index].owner
-        guard var record = environment.state[validatorKey(owner)] else { throw Revert("NotRegistered(address)", .address(owner)) }
-        guard !record.isTombstoned else { throw Revert("AlreadyTombstoned(address)", .address(owner)) }
-
-        let amount = try penalty(for: owner, environment)
-        var list = environment.state[tombstones] ?? TombstoneList()
-        list.entries.append(.init(staker: owner, time: environment.block.time, stake: environment.slashable(owner)))
-        environment.state[tombstones] = list
-        record.isTombstoned = true
-        environment.setStaker(record)
-        let evidence = Digest.tagged("assay/evidence/1") {
-            $0.append(environment.domain)
-            for statement in [equivocation.first, equivocation.second].sorted(by: { $0.header.content < $1.header.content }) { $0.append(statement.header) }
-        }
-        let window = Window((environment.state[Runs.key]?.openings ?? 0).subtractingReportingOverflow(1).partialValue)
-        environment.slash(owner, amount, rule: Rule.equivocation, window: window.rawValue == .max ? Window(0) : window, evidence: evidence)
-        environment.emit(tombstoned, from: contract.address, .address(owner), .uint(UInt64(Rule.equivocation)), .uint(equivocation.epoch.rawValue), .uint(equivocation.round.rawValue))
-        return []
-    }
-
-    /// 5 %; from seven validators on times 1 + 19 · min(1, 3 · the share of all stake that was tombstoned within an unbonding time before).
-    private static func penalty(for owner: Address, _ environment: Environment) throws -> U256 {
-        let base = try environment.slashable(owner).scaled(by: 5, over: 100)
-        let all = environment.state[validators]?.addresses ?? []
-        guard all.count >= correlationValidators else { return base }
-        let total = try all.reduce(U256.zero) { try $0.adding(environment.state[validatorKey($1)]?.stake ?? 0) }
-        let before = try (environment.state[tombstones] ?? TombstoneList()).entries
-            .filter { $0.time.advanced(by: environment.rules.unbondingMilliseconds) >= environment.block.time }
-            .reduce(U256.zero) { try $0.adding($1.stake) }
-        guard !total.isZero else { return base }
-        return try base.adding(base.multiplied(by: 19).scaled(by: min(before.multiplied(by: 3), total), over: total))
     }
 }
 
@@ -248,8 +229,8 @@ extension Environment {
     /// What a staker at work may not go below by its own will; nil for one that is not at work.
     func minimumStake(of record: StakerRecord) -> U256? {
         switch record.role {
-        case .validator where record.isTombstoned: nil
-        case .validator: validators.contains { $0.owner == record.owner } ? rules.validatorMinimumStake : nil
+        // Where the committee never changes, who sits in it keeps the least stake.
+        case .validator: genesis.epochMilliseconds == 0 && !record.isTombstoned && validators.contains { $0.owner == record.owner } ? rules.validatorMinimumStake : nil
         case .trainer: isMember(record.owner) && state[Runs.key]?.isOver == false ? rules.trainerMinimumStake : nil
         }
     }
@@ -289,10 +270,22 @@ public enum NodeKeyProof {
         let signature = key.sign(hash: personal(message(owner: owner, genesis: genesis)))
         return Array(signature.bytes.dropLast()) + [27 + signature.recovery]
     }
-    static func signer(_ proof: [UInt8], owner: Address, genesis: Digest) -> Address? {
+    static func signer(_ proof: [UInt8], owner: Address, genesis: Digest) -> Address? { signer(proof, of: message(owner: owner, genesis: genesis))?.address }
+
+    fileprivate static func signer(_ proof: [UInt8], of message: [UInt8]) -> PublicKey? {
         guard proof.count == 65, let v = proof.last, v < 2 || v == 27 || v == 28 else { return nil }
-        let signature = Signature(bytes: proof.dropLast() + [v >= 27 ? v - 27 : v])
-        return (try? PublicKey.recover(signature, hash: personal(message(owner: owner, genesis: genesis))))?.address
+        return try? PublicKey.recover(Signature(bytes: proof.dropLast() + [v >= 27 ? v - 27 : v]), hash: personal(message))
     }
-    private static func personal(_ message: [UInt8]) -> [UInt8] { keccak256(Array("\u{19}Ethereum Signed Message:\n\(message.count)".utf8) + message) }
+    fileprivate static func personal(_ message: [UInt8]) -> [UInt8] { keccak256(Array("\u{19}Ethereum Signed Message:\n\(message.count)".utf8) + message) }
+}
+
+/// That a consensus key agrees to sign an owner's blocks: as `NodeKeyProof`, over keccak("assay/consensus-key" ‖ genesis digest ‖ owner).
+public enum ConsensusKeyProof {
+    static func message(owner: Address, genesis: Digest) -> [UInt8] { keccak256(Array("assay/consensus-key".utf8) + genesis.bytes + owner.bytes) }
+
+    public static func make(_ key: KeyPair, owner: Address, genesis: Digest) -> [UInt8] {
+        let signature = key.sign(hash: NodeKeyProof.personal(message(owner: owner, genesis: genesis)))
+        return Array(signature.bytes.dropLast()) + [27 + signature.recovery]
+    }
+    static func signer(_ proof: [UInt8], owner: Address, genesis: Digest) -> PublicKey? { NodeKeyProof.signer(proof, of: message(owner: owner, genesis: genesis)) }
 }

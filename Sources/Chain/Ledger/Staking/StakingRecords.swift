@@ -6,14 +6,18 @@ import AssayProtocol
 public struct Unbonding: Hashable, Sendable, CanonicalCodable {
     public var amount: U256
     public var available: Instant
-    init(amount: U256, available: Instant) { (self.amount, self.available) = (amount, available) }
+    /// In which it was begun: a seat's weight is backed until its epoch ends.
+    public var epoch: Epoch
+    init(amount: U256, available: Instant, epoch: Epoch) { (self.amount, self.available, self.epoch) = (amount, available, epoch) }
     public func encode(into encoder: inout CanonicalEncoder) {
         encoder.append(amount)
         encoder.append(available)
+        encoder.append(epoch)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         amount = try decoder.u256()
         available = try decoder.value()
+        epoch = try decoder.value()
     }
 }
 
@@ -66,6 +70,35 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
         beaconTip = try decoder.value()
         withdrawAddress = try decoder.optional()
         isTombstoned = try decoder.bool()
+    }
+}
+
+/// A validator's other keys, apart from what every duty reads.
+struct ValidatorRecord: Hashable, Sendable, CanonicalCodable {
+    var consensusKey: PublicKey
+    /// SHA-256 of the TLS key's SubjectPublicKeyInfo.
+    var networkKey: Digest
+    /// Ed25519, for the log's checkpoints; zero for none yet.
+    var logKey: Digest
+    /// Of what delegators earn, in ten-thousandths.
+    var commission: UInt16
+    static let commissionLimit: UInt16 = 10_000
+
+    init(consensusKey: PublicKey, networkKey: Digest, logKey: Digest = .zero, commission: UInt16 = 0) {
+        (self.consensusKey, self.networkKey, self.logKey, self.commission) = (consensusKey, networkKey, logKey, commission)
+    }
+    func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(consensusKey)
+        encoder.append(networkKey)
+        encoder.append(logKey)
+        encoder.append(commission)
+    }
+    init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+        consensusKey = try decoder.value()
+        networkKey = try decoder.value()
+        logKey = try decoder.value()
+        commission = try decoder.uint16()
+        guard commission <= ValidatorRecord.commissionLimit else { throw .invalidValue(field: "commission", value: UInt64(commission)) }
     }
 }
 

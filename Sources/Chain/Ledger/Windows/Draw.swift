@@ -9,7 +9,7 @@ enum Draw {
         record.beacon = beacon
         run.lastBeacon = beacon
         judge(&record, &run, &environment)
-        let validators = environment.validators.filter { !$0.isTombstoned }
+        let validators = environment.validatorsAtWork
         record.scoreDraws = scorers(record, beacon, validators, environment.rules)
         record.replays = replays(record, beacon, validators, environment)
         for replay in record.replays { remember(replay.draw, record.window, &environment) }

@@ -73,7 +73,7 @@ enum Phases {
             var record = WindowRecord(window: next, assignment: assignment(of: next, environment))
             record[.commit].opened = run.clock
             record.expectedTrainers = run.members.filter { member in !run.idleTrainers.contains(member) && !(environment.state[Runs.memberKey(member)]?.isJailed(at: next) ?? true) }
-            record.expectedValidators = environment.validators.filter { !$0.isTombstoned && !run.idleValidators.contains($0.owner) }.map(\.owner)
+            record.expectedValidators = environment.validatorsAtWork.filter { !run.idleValidators.contains($0.owner) }.map(\.owner)
             environment.state[Windows.key(next)] = record
             for member in run.members {
                 // A new window in everybody's record of misses.

@@ -159,18 +159,9 @@ extension Environment {
         if let until = member.jailedUntil, member.isJailed(at: window) { throw Revert("Jailed(uint64)", .uint(until.rawValue)) }
         return member
     }
-    func validator() throws -> StakerRecord {
-        guard let record = state[Staking.validatorKey(sender)] else { throw Revert("NotAValidator(address)", .address(sender)) }
+    /// One of the committee, or one who has left it and still owes what it was drawn for.
+    func validator(drawn: Bool = false) throws -> StakerRecord {
+        guard let record = state[Staking.validatorKey(sender)], drawn || epochRecord.seats.contains(where: { $0.owner == sender }) else { throw Revert("NotAValidator(address)", .address(sender)) }
         return record
     }
-
-    /// Stake in whole terms for quorums: the sum of the validators' wei. A tombstoned one counts until its epoch ends: that fewer than a third is faulty holds with it.
-    func stake(of validators: some Sequence<Address>) -> U256 {
-        validators.reduce(U256.zero) { (try? $0.adding(state[Staking.validatorKey($1)]?.stake ?? 0)) ?? $0 }
-    }
-    var totalStake: U256 { stake(of: state[Staking.validators]?.addresses ?? []) }
-    /// More than two thirds.
-    func isQuorum(_ stake: U256) -> Bool { ((try? stake.multiplied(by: 3)) ?? .max) > ((try? totalStake.multiplied(by: 2)) ?? .max) }
-    /// At least a third.
-    func isThird(_ stake: U256) -> Bool { ((try? stake.multiplied(by: 3)) ?? .max) >= totalStake }
 }

@@ -14,7 +14,6 @@ actor BenchNode<E: BenchExecutor>: MeasuredNode {
     private let plan: BenchPlan
     private var shell: AuthorityShell<E>
     private let network: PeerNetwork
-    private let seats: Seats
     private let port: Int
     private var load: BenchLoad
     private var events: Task<Void, Never>?
@@ -32,14 +31,16 @@ actor BenchNode<E: BenchExecutor>: MeasuredNode {
         let genesis = try Genesis(canonicalBytes: [UInt8](plan.genesis)), committee = try genesis.committee()
         var parameters = Authority<E>.Parameters()
         parameters.pacing.busyDelayMilliseconds = plan.roundDelayMilliseconds
-        let authority = Authority(
-            index: AuthorityIndex(plan.index), verifier: BlockVerifier(committee: committee, genesis: genesis.digest), key: BenchPlan.consensusKey(plan.index), start: genesis.time,
-            schedule: .shuffled(seed: genesis.digest), parameters: parameters, executor: try executor(genesis), recovered: .init(reserved: Round(0)), now: ValidatorNode.now)
-        let peers = try PeerNetwork.Peer.all(of: genesis)
-        seats = Seats(genesis)
+        let own = genesis.validators[plan.index].owner
+        let machine = Succession(identity: .init(owner: own, key: BenchPlan.consensusKey(plan.index)), genesis: genesis.digest, start: genesis.time, committee: committee, parameters: parameters,
+                                 executor: try executor(genesis), recovered: .init(reserved: nil), reservation: Reservation.none, now: ValidatorNode.now)
+        let peers = try genesis.validators.map { validator in
+            let (host, port) = try hostAndPort(validator.endpoint, "endpoint")
+            return PeerNetwork.Peer(owner: validator.owner, host: host, port: port, key: validator.networkKey)
+        }
         port = peers[plan.index].port
-        network = PeerNetwork(identity: try NetworkIdentity(pem: plan.networkPEM), own: seats[AuthorityIndex(plan.index)], genesis: genesis.digest, peers: peers, log: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
-        shell = AuthorityShell(authority, store: try NodeStore(home.appending(path: "store.sqlite"), genesis: genesis, isDurable: plan.fsync), network: network, seats: seats,
+        network = PeerNetwork(identity: try NetworkIdentity(pem: plan.networkPEM), own: own, genesis: genesis.digest, peers: peers, log: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
+        shell = AuthorityShell(machine, store: try NodeStore(home.appending(path: "store.sqlite"), genesis: genesis, isDurable: plan.fsync), network: network,
                                reserve: { if plan.fsync { try LastRound.write($0, to: home.appending(path: "last-round")) } }) { E.kept($0) }
         load = BenchLoad(plan.load, bytes: plan.bytes, node: plan.index)
     }
@@ -118,17 +119,16 @@ actor BenchNode<E: BenchExecutor>: MeasuredNode {
 
     private func take(_ event: PeerNetwork.Event) {
         switch event {
-        case .connected(let peer):
-            if let seat = seats.seat(of: peer) { receive(.connected(seat)) }
+        case .connected(let peer): receive(.connected(peer))
         case .disconnected: break
         case .frame(let frame, let peer):
             defer { network.handled(frame, from: peer) }
-            guard let message = try? AuthorityMessage(canonicalBytes: frame.bytes) else { return failure = Failure("node \(peer) sent what is no message") }
-            if let seat = seats.seat(of: peer) { receive(.received(message, from: seat)) }
+            guard let letter = try? Letter(canonicalBytes: frame.bytes) else { return failure = Failure("node \(peer) sent what is no message") }
+            receive(.received(letter, from: peer))
         }
     }
 
-    private func receive(_ input: Authority<E>.Input) {
+    private func receive(_ input: Succession<E>.Input) {
         guard failure == nil else { return }
         do { settle(try shell.handle(input, now: ValidatorNode.now)) } catch { failure = error }
     }
@@ -145,12 +145,12 @@ actor BenchNode<E: BenchExecutor>: MeasuredNode {
                 if measured.contains(due) { result.latencies.append(UInt32(clamping: (now - due) / 1_000)) }
             }
         }
-        for event in outcome.events {
+        for (event, _) in outcome.events {
             switch event {
             case .leaderSkipped: counts.skipped += 1
             case .decidedIndirectly: counts.indirect += 1
             case .diverged: failure = Failure("node \(plan.index) came to another state than a quorum")
-            case .proposed, .committed, .refused, .equivocated, .resubmitted, .jumped, .leadersChanged, .recollected: break
+            case .proposed, .committed, .refused, .equivocated, .resubmitted, .epochEnded, .jumped, .leadersChanged, .recollected: break
             }
         }
         guard let time = outcome.wakeAt, wakeAt.map({ time < $0 }) ?? true else { return }

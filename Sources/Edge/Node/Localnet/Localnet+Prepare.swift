@@ -69,7 +69,7 @@ extension Localnet {
         if let seconds = options.windowSeconds { run.windowSeconds = seconds }
         let parameters = InnerLoop.initialParameters(shape: try ModelShape(model.rules()), philox: Philox(key: rules.training.seed))
         let file = try GenesisFile(
-            name: rules.name, timeMilliseconds: UInt64(Date().timeIntervalSince1970 * 1_000), model: model, training: rules.training, run: run,
+            name: rules.name, timeMilliseconds: UInt64(Date().timeIntervalSince1970 * 1_000), epochSeconds: options.epochSeconds ?? rules.epochSeconds, model: model, training: rules.training, run: run,
             data: .init(root: Blob.root(content).description, bytes: UInt64(content.count)), parametersRoot: Blob.root(parameters.littleEndianBytes()).description,
             validators: members,
             accounts: [.init(address: faucet.address.description, balanceTokens: rules.faucetTokens)]

@@ -35,6 +35,7 @@ extension Localnet {
         var arguments = ["localnet", "up", "--home", options.home.path, "--validators", "\(options.validators)", "--trainers", "\(options.trainers)", "--data", options.data.path, "--model", options.model, "--threads", "\(options.threads)"]
         if let windows = options.windows { arguments += ["--windows", "\(windows)"] }
         if let seconds = options.windowSeconds { arguments += ["--window-seconds", "\(seconds)"] }
+        if let seconds = options.epochSeconds { arguments += ["--epoch-seconds", "\(seconds)"] }
         if let rules = options.rules { arguments += ["--rules", rules.path] }
         if !options.adversaries.isEmpty { arguments += ["--adversaries", options.adversaries.joined(separator: ",")] }
         try? FileManager.default.removeItem(at: Network.file(options.home))

@@ -15,14 +15,15 @@ public enum Localnet {
         public var adversaries: [String]
         public var threads: Int
         public var windowSeconds: Double?
+        public var epochSeconds: Double?
         public var rules: URL?
         public var json: Bool
 
         public init(home: URL, validators: Int, trainers: Int, windows: Int?, data: URL, model: String, adversaries: [String], threads: Int,
-                    windowSeconds: Double? = nil, rules: URL? = nil, json: Bool = false) {
+                    windowSeconds: Double? = nil, epochSeconds: Double? = nil, rules: URL? = nil, json: Bool = false) {
             (self.home, self.validators, self.trainers, self.windows) = (home.standardizedFileURL, validators, trainers, windows)
             (self.data, self.model, self.adversaries, self.threads) = (data.standardizedFileURL, model, adversaries, threads)
-            (self.windowSeconds, self.rules, self.json) = (windowSeconds, rules, json)
+            (self.windowSeconds, self.epochSeconds, self.rules, self.json) = (windowSeconds, epochSeconds, rules, json)
         }
 
         static let knownAdversaries = ["lazy", "copycat", "noise", "signflip", "nonsense"]
@@ -74,6 +75,7 @@ public enum Localnet {
     /// The rules that a local network starts from: `Genesis/localnet.json`.
     struct Rules: Codable {
         var name, model: String
+        var epochSeconds: Double
         var training: GenesisFile.Training
         var run: GenesisFile.Run
         var validatorStakeTokens, trainerBalanceTokens, faucetTokens: String
