@@ -50,7 +50,11 @@ public final class PeerNetwork: Sendable {
     public let events: AsyncStream<Event>
 
     struct State {
-        /// Whom to know, without this node itself.
+        /// Whom the ledger names, without this node itself.
+        var named: [Address: Peer] = [:]
+        /// Whom a test has cut off.
+        var cut: Set<Address> = []
+        /// Whom to know: those named and not cut off.
         var peers: [Address: Peer] = [:]
         /// A key may be named by several owners: whose it is, its greeting says.
         var keys: Set<Digest> = []
@@ -114,9 +118,17 @@ public final class PeerNetwork: Sendable {
     ///
     /// Costs little when nothing changed.
     public func setPeers(_ peers: [Peer]) {
-        var known = Dictionary(peers.map { ($0.owner, $0) }, uniquingKeysWith: { $1 })
-        known[own] = nil
+        var named = Dictionary(peers.map { ($0.owner, $0) }, uniquingKeysWith: { $1 })
+        named[own] = nil
+        meet { $0.named = named }
+    }
+    /// For tests: as if these were not named, until others are cut off.
+    public func cut(_ owners: Set<Address>) { meet { $0.cut = owners } }
+
+    private func meet(_ change: (inout State) -> Void) {
         let (lost, dials) = state.withLock { state -> ([any Channel], [Dial]) in
+            change(&state)
+            let known = state.named.filter { !state.cut.contains($0.key) }
             guard known != state.peers else { return ([], []) }
             let changed = state.peers.values.filter { known[$0.owner] != $0 }.map(\.owner).sorted()
             state.peers = known
