@@ -11,6 +11,7 @@ HOME_OF_DEMO := $(BUILD)/demo/localnet
 WINDOWS ?= 12
 INPUTS ?= 10000000
 SEED ?= 1
+SECONDS ?= 600
 
 # Root needs no sudo; everybody else does.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -18,7 +19,7 @@ APT := libsecp256k1-dev libssl-dev libsqlite3-dev libzstd-dev
 APT_DEMO := bible-kjv bible-kjv-text
 APT_TEST := python3-venv curl
 
-.PHONY: help demo test fuzz build packages packages-demo packages-test clean
+.PHONY: help demo test fuzz chaos build packages packages-demo packages-test clean
 
 help:
 	@echo "Assay trains a language model together with people you do not trust."
@@ -28,6 +29,7 @@ help:
 	@echo "               Another text: make demo DATA=FILE.   More or fewer windows: make demo WINDOWS=20."
 	@echo "  make test    installs what the tests need (also a Python environment in $(VENV)), builds, runs them all."
 	@echo
+	@echo "  make chaos   a network whose validators are killed, stopped, parted, wiped and filled for SECONDS=$(SECONDS), by SEED=$(SEED)"
 	@echo "  make fuzz    the decoders under INPUTS=$(INPUTS) broken inputs a suite, by SEED=$(SEED): Docs/Fuzzing.md"
 	@echo
 	@echo "  make build   only the program: $(ASSAY)"
@@ -76,6 +78,11 @@ test: packages-test $(VENV)/.installed
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeTests --skip EdgeFuzzTests --skip ConsensusBenchTests
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeFuzzTests --no-parallel
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter ConsensusBenchTests --no-parallel
+
+chaos: packages-demo build
+	@mkdir -p $(BUILD)/demo
+	@[ -s $(TEXT) ] || bible -f gen1:1-rev22:21 | sed 's/^[^ ]* //' > $(TEXT)
+	@$(ASSAY) localnet chaos --data $(if $(DATA),$(DATA),$(TEXT)) --seconds $(SECONDS) --seed $(SEED)
 
 fuzz: packages
 	$(SWIFT) build -c release --build-tests

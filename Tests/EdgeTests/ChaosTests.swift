@@ -1,87 +1,64 @@
 import AssayNode
-import AssayPrimitives
 import Foundation
 import Testing
 
-/// Real processes in trouble, one at a time: killed, stopped for a while, their disks wiped.
-///
-/// `ASSAY_CHAOS_WINDOWS=40 ASSAY_CHAOS_SEED=7 swift test --filter ChaosTests` plays longer, or other, troubles.
-@Suite(.enabled(if: Program.isThere, "\(Program.absent)"), .serialized)
+/// Real processes in trouble. `assay localnet chaos` plays longer, and other seeds.
+@Suite(.serialized)
 struct ChaosTests {
-    private static let windows = ProcessInfo.processInfo.environment["ASSAY_CHAOS_WINDOWS"].flatMap { UInt64($0) } ?? 6
-    private static let seed = ProcessInfo.processInfo.environment["ASSAY_CHAOS_SEED"].flatMap { UInt64($0) } ?? 1
-
-    private enum Trouble: CaseIterable { case killed, stopped, wiped }
-
-    /// A validator's process, whoever started it.
-    private struct Seat {
-        let home: String
-        var pid: Int32
-        var process: Process?
+    private func steps(seed: UInt64, _ count: Int, kinds: [ChaosScript.Kind] = ChaosScript.Kind.standing) -> [ChaosScript.Step] {
+        var script = ChaosScript(seed: seed, kinds: kinds, size: 4)
+        return (0..<count).map { _ in script.next(members: [0, 1, 2, 3], count: 4) }
     }
 
-    @Test(.timeLimit(.minutes(30))) func `killed, stopped and wiped, validators catch up; no fork, and nobody is slashed for it`() async throws {
-        let folder = try Program.scratch()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let home = folder.appending(path: "net")
-        let network = try Program.start(
-            ["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--windows", "\(ChaosTests.windows)", "--data", Program.text!, "--json"],
-            output: folder.appending(path: "out"), errors: folder.appending(path: "err"))
-        defer { if network.isRunning { network.terminate() } }
-        while network.isRunning, (try? Localnet.Network.read(home)) == nil { try await Task.sleep(for: .milliseconds(50)) }
-        var seats = try Localnet.Network.read(home).validators.map { Seat(home: $0.home, pid: $0.pid) }
-        defer {
-            for seat in seats {
-                guard let process = seat.process else { continue }
-                if process.isRunning { kill(process.processIdentifier, SIGTERM) }
-                process.waitUntilExit()
+    @Test func `troubles follow from the seed, and each kind has come before one comes again`() {
+        for seed in UInt64(0)..<50 {
+            #expect(steps(seed: seed, 40) == steps(seed: seed, 40))
+            #expect(Set(steps(seed: seed, 5).map(\.kind)) == Set(ChaosScript.Kind.standing))
+        }
+        #expect(Set((UInt64(0)..<50).map { steps(seed: $0, 8).map(\.description) }).count == 50)
+    }
+
+    @Test func `no trouble strikes one twice, or more than half of the committee, or two disks at once`() {
+        for seed in UInt64(0)..<200 {
+            for step in steps(seed: seed, 50) {
+                let victims = step.struck + (step.also.map { [$0.victim] } ?? [])
+                #expect(Set(victims).count == victims.count && victims.allSatisfy { (0..<4).contains($0) }, "\(step)")
+                #expect(step.kind == .part ? (1...2).contains(step.struck.count) : step.struck.count == 1, "\(step)")
+                #expect(step.also.map { [.kill, .stop].contains($0.kind) } ?? true, "\(step)")
+                #expect((500..<20_000).contains(step.milliseconds))
             }
         }
-        func settled() async -> Int64 { (try? await Localnet.status(home))?.validators.compactMap(\.settled).max() ?? 0 }
-        while network.isRunning, await settled() < 1 { try await Task.sleep(for: .milliseconds(200)) }
+    }
 
-        var chance = SeededGenerator(seed: ChaosTests.seed, stream: 0xC4A0), struck: [Trouble: Int] = [:], said: [String] = []
-        // The last window is left in peace, so that all can be asked to have caught up.
-        while network.isRunning, await settled() + 1 < Int64(ChaosTests.windows) {
-            // Each kind has its turn; whom it strikes and for how long is drawn.
-            let trouble = Trouble.allCases[struck.values.reduce(0, +) % 3], victim = Int(chance.below(4)), pause = 500 + chance.below(4_000)
-            said.append("\(trouble) \(victim) for \(pause) ms")
-            struck[trouble, default: 0] += 1
-            if trouble == .stopped {
-                kill(seats[victim].pid, SIGSTOP)
-                try await Task.sleep(for: .milliseconds(Int(pause)))
-                kill(seats[victim].pid, SIGCONT)
-            } else {
-                kill(seats[victim].pid, SIGKILL)
-                if let process = seats[victim].process { process.waitUntilExit() }
-                try await Task.sleep(for: .milliseconds(Int(pause)))
-                let place = URL(filePath: seats[victim].home)
-                if trouble == .wiped {
-                    for name in ["store.sqlite", "store.sqlite-wal", "store.sqlite-shm"] + (chance.chance(1, in: 2) ? ["last-round"] : []) { try? FileManager.default.removeItem(at: place.appending(path: name)) }
+    @Test func `somebody leaves only after somebody has joined, and no more join than fit`() {
+        for seed in UInt64(0)..<50 {
+            var script = ChaosScript(seed: seed, kinds: ChaosScript.Kind.allCases, size: 4), members = [0, 1, 2, 3], count = 4
+            for _ in 0..<100 {
+                let step = script.next(members: members, count: count)
+                #expect(step.struck.allSatisfy { members.contains($0) })
+                if step.kind == .join {
+                    members.append(count)
+                    count += 1
                 }
-                let again = try Program.start(["validator", "run", "--home", place.path], output: folder.appending(path: "again-out-\(said.count)"), errors: folder.appending(path: "again-\(said.count)"))
-                (seats[victim].process, seats[victim].pid) = (again, again.processIdentifier)
+                if step.kind == .leave { members.removeAll { $0 == step.struck[0] } }
+                #expect((4...5).contains(members.count) && count <= 7)
             }
-            // It is at work again, and makes blocks, before the next one is struck.
-            let heads = { (try? await Localnet.status(home))?.validators.map { $0.head ?? -1 } ?? [] }
-            var isBack = false, last: [Int64] = []
-            for _ in 0..<300 where !isBack && network.isRunning {
-                try await Task.sleep(for: .milliseconds(200))
-                last = await heads()
-                isBack = last.count == 4 && last[victim] >= 0 && last[victim] + 5 >= (last.max() ?? 0)
-            }
-            #expect(isBack || !network.isRunning, "\(said.last ?? ""): not back after a minute; heads \(last); \(tail(folder, "again-\(said.count)"))")
-            if !isBack { break }
+            #expect(count == 7)
         }
-        while network.isRunning { try await Task.sleep(for: .milliseconds(200)) }
-        let summary = try JSONDecoder().decode(Localnet.Summary.self, from: try Data(contentsOf: home.appending(path: "summary.json")))
-        #expect(network.terminationStatus == 0, "\(said) \(tail(folder, "err"))")
-        #expect(struck[.killed, default: 0] > 0 && struck[.stopped, default: 0] > 0 && struck[.wiped, default: 0] > 0, "\(said)")
-        #expect(summary.safety.stateRootsEqual && summary.safety.commitChainsEqual, "\(said)")
-        #expect(summary.windows.flatMap(\.trainers).allSatisfy { $0.slashed == "0" }, "\(said)")
-        for seat in seats { if let process = seat.process { #expect(process.isRunning, "a validator that came back is at work: \(said)") } }
-        print("chaos: \(said.count) troubles, \(summary.windows.count) windows: \(said.joined(separator: "; "))")
     }
 
-    private func tail(_ folder: URL, _ name: String) -> String { ((try? String(contentsOf: folder.appending(path: name), encoding: .utf8)) ?? "").suffix(1_000).description }
+    @Test(.enabled(if: Program.isThere, "\(Program.absent)"), .timeLimit(.minutes(20)))
+    func `killed, stopped, parted, wiped and out of room, validators come back; no fork, and nobody is slashed for it`() async throws {
+        let outcome = try await Program.run(["localnet", "chaos", "--data", Program.text!, "--steps", "6", "--seconds", "900", "--json"])
+        #expect(outcome.status == 0, "\(outcome.errors.suffix(3_000))")
+        let report = try JSONDecoder().decode(Chaos.Report.self, from: Data(outcome.output.utf8))
+        #expect(report.violation == nil && report.steps == 6 && report.compared >= 6 && report.commits > 0 && report.windows > 1)
+        for kind in ["kill", "stop", "part", "wipe", "fill"] { #expect((report.troubles[kind]?.count ?? 0) > 0, "\(kind): \(report.text)") }
+        print(outcome.errors)
+    }
+
+    @Test(.enabled(if: Program.isThere, "\(Program.absent)")) func `a trouble that nobody knows is wrong usage`() async throws {
+        let outcome = try await Program.run(["localnet", "chaos", "--data", Program.text!, "--only", "kill,earthquake"])
+        #expect(outcome.status == 2 && outcome.errors.contains("earthquake") && outcome.errors.contains("wipe"), "\(outcome.errors)")
+    }
 }

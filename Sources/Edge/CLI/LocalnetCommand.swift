@@ -4,7 +4,7 @@ import Foundation
 
 struct LocalnetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "localnet", abstract: "A whole network on this machine: real processes over loopback.", subcommands: [Up.self, Status.self, Down.self])
+        commandName: "localnet", abstract: "A whole network on this machine: real processes over loopback.", subcommands: [Up.self, Status.self, Down.self, ChaosCommand.self])
 
     struct Up: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Make a network and run it. With --windows N it ends by itself; Ctrl-C ends it at any time.")

@@ -2,7 +2,7 @@ import ArgumentParser
 import AssayNode
 
 struct ValidatorCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "validator", abstract: "Run a validator: order the ledger, judge the work, earn.", subcommands: [Run.self, Status.self])
+    static let configuration = CommandConfiguration(commandName: "validator", abstract: "Run a validator: order the ledger, judge the work, earn.", subcommands: [Init.self, Run.self, Status.self])
 
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Run the validator whose home this is, until SIGINT or SIGTERM.")
@@ -14,6 +14,27 @@ struct ValidatorCommand: AsyncParsableCommand {
 }
 
 extension ValidatorCommand {
+    struct Init: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Make the home of a new validator: its keys, node.json, and what its owner needs to stake.")
+        @Option(name: .long, help: "The home: a new directory.") var home: String
+        @Option(name: .long, help: "The network's genesis file.") var genesis: String
+        @Option(name: .long, help: "The run's text.") var data: String
+        @Option(name: .long, help: "HOST:PORT to listen on for the other validators.") var listen: String
+        @Option(name: .long, help: "HOST:PORT of its JSON-RPC server.") var rpc: String
+        @Option(name: .long, help: "HOST:PORT where the others reach it, if that is not --listen.") var endpoint: String?
+        @Option(name: .long, help: "The owner's account; without it a key for it is made too.") var owner: String?
+        @Option(name: .long, help: "Hundredths of a percent that the validator keeps of its delegators' rewards.") var commissionBps: UInt16 = 0
+        @Option(name: .long, help: "Threads for judging.") var threads = 1
+        @OptionGroup var output: JSONOption
+
+        func run() async throws {
+            var options = ValidatorSetup.Options(home: file(home), genesis: file(genesis), data: file(data), listen: listen, rpc: rpc)
+            (options.endpoint, options.owner, options.commissionBps, options.threads) = (endpoint, owner, commissionBps, threads)
+            let made = try ValidatorSetup.make(options)
+            if output.json { try printJSON(made) } else { print(made.text) }
+        }
+    }
+
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Say how a running validator is: where it stands, how far others are behind, and why it makes no block if it makes none.")
         @Option(name: .long, help: "The node's home.") var home: String?

@@ -16,11 +16,13 @@ struct OwnerOptions: ParsableArguments {
     struct Done: Codable { var address: String; var block: UInt64; var stakeTokens, claimableTokens: String }
 
     /// Sends one call of the owner's and says what came of it.
-    func transact(to contract: Address, value: U256 = 0, _ data: [UInt8], _ what: String) async throws {
+    /// - Parameter check: of the owner's address and the network's chain id, before anything is sent.
+    func transact(to contract: Address, value: U256 = 0, _ data: [UInt8], _ what: String, check: (Address, UInt64) throws -> Void = { _, _ in }) async throws {
         let key = try Keystore.read(file(keystore), password: try readPassword(file: passwordFile.map(file), confirm: false))
         let client = RPCClient(rpc)
         let done = try await Refusal.telling {
             let chainID = try await client.uint64("eth_chainId")
+            try check(key.address, chainID)
             let block = try await client.transact(key, chainID: chainID, to: contract, value: value, data: data)
             func amount(_ function: String, _ contract: Address) async throws -> String {
                 guard case .uint(let value)? = try await client.view(ABIFunction(function), at: contract, [.address(key.address)]).first else { return "0" }
@@ -33,10 +35,17 @@ struct OwnerOptions: ParsableArguments {
 }
 
 struct StakeCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "stake", abstract: "Add tokens to the stake of a registered trainer or validator.")
+    static let configuration = CommandConfiguration(commandName: "stake", abstract: "Add tokens to the stake of a registered trainer or validator; with --validator register a validator with it.")
     @Argument(help: "Tokens, like 100 or 0.5.") var amount: String
+    @Option(name: .long, help: "Register this validator: its home, or the registration.json that `assay validator init` wrote there.") var validator: String?
     @OptionGroup var owner: OwnerOptions
-    func run() async throws { try await owner.transact(to: ContractAddress.staking, value: try wei(amount, "amount"), ABIFunction("addStake()").call(), "Staked \(amount)") }
+
+    func run() async throws {
+        let value = try wei(amount, "amount")
+        guard let validator else { return try await owner.transact(to: ContractAddress.staking, value: value, ABIFunction("addStake()").call(), "Staked \(amount)") }
+        let registration = try ValidatorRegistration.read(file(validator))
+        try await owner.transact(to: ContractAddress.staking, value: value, try registration.call(), "Registered the validator of \(registration.owner)") { try registration.check(owner: $0, chainID: $1) }
+    }
 }
 
 struct UnstakeCommand: AsyncParsableCommand {

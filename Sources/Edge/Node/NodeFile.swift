@@ -48,6 +48,10 @@ public struct NodeHome: Sendable {
     /// Up to which round own blocks may exist: beside the database, so that a node knows when it has lost that.
     public var lastRoundFile: URL { url.appending(path: "last-round") }
     public var log: URL { url.appending(path: "log.txt") }
+    /// What a validator's owner tells the ledger to register it: public.
+    public var registrationFile: URL { url.appending(path: "registration.json") }
+    /// For tests: see `Cut`.
+    public var cutFile: URL { url.appending(path: "cut") }
     /// Digest of the genesis whose data this home holds.
     public var networkFile: URL { url.appending(path: "network") }
 

@@ -14,12 +14,13 @@ struct ValidatorKeys {
 
     private struct BeaconFile: Codable { var seed: String; var links: Int }
 
-    /// Makes and keeps new keys. The owner's key is kept too, for local networks, where it has no wallet of its own.
-    static func make(in home: NodeHome, owner: KeyPair, beaconLinks: Int, scryptCost: UInt64) throws -> ValidatorKeys {
-        let password = hex(randomBytes(16), prefix: false)
-        try NodeHome.writeSecret(password, to: home.passwordFile)
+    /// Makes and keeps new keys. The owner's key is kept too where it has no wallet of its own.
+    /// - Parameter password: of the keystores; without it one is made and kept beside them.
+    static func make(in home: NodeHome, owner: KeyPair?, beaconLinks: Int, scryptCost: UInt64, password given: String? = nil) throws -> ValidatorKeys {
+        let password = given ?? hex(randomBytes(16), prefix: false)
+        if given == nil { try NodeHome.writeSecret(password, to: home.passwordFile) }
         let node = try KeyPair(privateBytes: randomBytes(32)), consensus = try KeyPair(privateBytes: randomBytes(32))
-        for (key, file) in [(node, home.nodeKeystore), (consensus, home.consensusKeystore), (owner, home.ownerKeystore)] {
+        for (key, file) in [(node, home.nodeKeystore), (consensus, home.consensusKeystore)] + (owner.map { [($0, home.ownerKeystore)] } ?? []) {
             try Keystore.write(key, to: file, password: password, n: scryptCost)
         }
         try LastRound.write(.none, to: home.lastRoundFile)

@@ -37,6 +37,7 @@ public actor ValidatorNode {
     private var scorerWakeAt: Instant?
     private var failure: (any Error)?
     private var failed: CheckedContinuation<Void, Never>?
+    private var cut: Cut
     var counters = NodeCounters()
     let started = Date()
 
@@ -67,6 +68,7 @@ public actor ValidatorNode {
         network = PeerNetwork(identity: keys.network, own: owner, genesis: genesis.digest, peers: ValidatorNode.peers(recovered.ledger), log: log)
         shell = AuthorityShell(machine, store: store, network: network, reserve: { try LastRound.write($0, to: lastRoundFile) }) { $0 }
         exchange = BlobExchange(network) { [blobs] root, chunk in blobs.chunk(root, chunk) }
+        cut = Cut(home.cutFile)
     }
 
     /// By the key of its blocks where genesis names it, as the node file says for one who comes later.
@@ -94,6 +96,7 @@ public actor ValidatorNode {
     /// Runs until it is told to stop, or cannot go on.
     func run() async throws {
         let (host, port) = try hostAndPort(file.listen ?? "", "node.json: listen")
+        followCut()
         try await network.start(host: host, port: port)
         let events = Task {
             for await event in network.events { await take(event) }
@@ -126,7 +129,16 @@ public actor ValidatorNode {
         failed = nil
     }
 
-    private func tick() { judge(.executed(LedgerHead(authority.executor))) }
+    private func tick() {
+        followCut()
+        judge(.executed(LedgerHead(authority.executor)))
+    }
+
+    private func followCut() {
+        guard let owners = cut.look() else { return }
+        log.warning("the file \(cut.file.path) cuts this node off from \(owners.count) others")
+        network.cut(owners)
+    }
 
     // MARK: Ordering
 

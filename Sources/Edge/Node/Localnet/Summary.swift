@@ -80,14 +80,14 @@ extension Localnet {
         }
     }
 
-    /// Reads all events of the native contracts, decoded.
-    static func events(_ client: RPCClient) async throws -> [(name: String, values: [String: ABIValue])] {
+    /// Reads the events of the native contracts, decoded: of all blocks, or of those named.
+    static func events(_ client: RPCClient, from first: UInt64 = 0, through end: UInt64? = nil) async throws -> [(name: String, values: [String: ABIValue])] {
         let names = Ledger.interfaces.flatMap(\.events)
         var byTopic: [Digest: EventSignature] = [:]
         for event in names { byTopic[event.topic] = event }
-        let last = try await client.uint64("eth_blockNumber")
+        let last = if let end { end } else { try await client.uint64("eth_blockNumber") }
         var decoded: [(String, [String: ABIValue])] = []
-        for start in stride(from: 0, through: last, by: 5_000) {
+        for start in stride(from: first, through: last, by: 5_000) {
             let rows = try await client.call("eth_getLogs", [["fromBlock": .string("0x" + String(start, radix: 16)), "toBlock": .string("0x" + String(min(last, start + 4_999), radix: 16))]]).array ?? []
             for row in rows {
                 let topics = (row["topics"]?.array ?? []).compactMap { $0.string.flatMap { Digest(hex: $0) } }
