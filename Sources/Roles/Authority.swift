@@ -37,6 +37,7 @@ public struct Authority<E: Executor>: Sendable {
         public var reputationPeriod: UInt64 = 300
         /// After a loss of the disk, answers of a third of the stake are enough instead of a quorum's: the operator's risk.
         public var trustsFewer = false
+        public var commitSync = CommitSyncParameters()
         public init() {}
     }
 
@@ -64,6 +65,9 @@ public struct Authority<E: Executor>: Sendable {
         case received(AuthorityMessage, from: AuthorityIndex)
         /// What the shell found for `.load`.
         case loaded([SignedBlock], for: AuthorityIndex)
+        /// For `.loadCommits`: what is there of the range without a gap, lowest first; blocks of the rounds after the last of them; the lowest commit kept.
+        case loadedCommits([Commit], [SignedBlock], kept: CommitIndex, from: CommitIndex, for: AuthorityIndex)
+        case loadedCommitted([SignedBlock], for: AuthorityIndex)
         case woke
     }
 
@@ -81,6 +85,9 @@ public struct Authority<E: Executor>: Sendable {
         /// Answer with `.loaded` for this peer: blocks by name, or all of some rounds.
         case load([BlockReference], for: AuthorityIndex)
         case loadRounds(from: Round, to: Round, for: AuthorityIndex)
+        /// Answer with `.loadedCommits`, and with `.loadedCommitted`: as much as an answer holds.
+        case loadCommits(from: CommitIndex, to: CommitIndex, for: AuthorityIndex)
+        case loadCommitted([BlockReference], for: AuthorityIndex)
         case wake(at: Instant)
         /// Two blocks of one authority for one slot: to be shown to the ledger.
         case evidence(Equivocation)
@@ -91,19 +98,20 @@ public struct Authority<E: Executor>: Sendable {
     public let verifier: BlockVerifier
     public let parameters: Parameters
     public private(set) var executor: E
-    public private(set) var dag: DAG
+    public internal(set) var dag: DAG
     public private(set) var linearizer: Linearizer
     public private(set) var proposer: Proposer
-    public private(set) var isHalted = false
-    private(set) var manager = BlockManager()
+    public internal(set) var isHalted = false
+    var manager = BlockManager()
     private(set) var pool = TransactionPool()
-    private var sync = SyncState()
-    private var reputation: LeaderReputation
-    private var votes = VoteLedger()
+    var sync = SyncState()
+    package internal(set) var commitSync: CommitSync
+    private(set) var reputation: LeaderReputation
+    private(set) var votes = VoteLedger()
     private let key: KeyPair
-    private var lastDecided: Slot?
-    private var vote: CommitVote?
-    private var votedIndex = CommitIndex(0)
+    var lastDecided: Slot?
+    /// Of commits executed since our last block, for the next one: nearly every commit so gets votes of a quorum, which prove it to who catches up.
+    private var unsaid: [CommitVote] = []
     /// Accepted blocks with transactions that no commit has ordered yet: while there are some, rounds go by quickly.
     private var unordered: Set<BlockReference> = []
     private var ownLast: SignedBlock?
@@ -129,7 +137,7 @@ public struct Authority<E: Executor>: Sendable {
         linearizer = Linearizer(committee: committee, gcDepth: parameters.gcDepth, start: start, recovering: recovered.commits)
         dag.evict(through: linearizer.gcRound)
         lastDecided = linearizer.last?.leader.slot
-        (vote, votedIndex) = (recovered.vote, recovered.vote?.index ?? CommitIndex(0))
+        commitSync = CommitSync(verifier, parameters.commitSync)
         var ordered = Set(recovered.commits.flatMap(\.blocks))
         for signed in recovered.blocks.sorted(by: { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }) {
             let block = verifier.trust(signed)
@@ -138,6 +146,7 @@ public struct Authority<E: Executor>: Sendable {
         }
         let own = recovered.blocks.filter { $0.block.author == index }.max { $0.block.round < $1.block.round }
         ownLast = own
+        if let vote = recovered.vote, own?.block.commitVotes.contains(vote) != true { unsaid = [vote] }
         var included = [Round](repeating: Round(0), count: committee.size)
         for block in recovered.blocks where block.block.author == index {
             for ancestor in block.block.ancestors { included[ancestor.author.index] = max(included[ancestor.author.index], ancestor.round) }
@@ -165,6 +174,7 @@ public struct Authority<E: Executor>: Sendable {
     /// Why no block is made although its time has come; nil if nothing is in the way.
     public var obstacle: String? {
         if isHalted { return "halted: the roots here are not those of a quorum" }
+        if let lag = lagObstacle { return lag }
         guard let recollection else {
             let parents = dag.tally(at: proposer.round.lowered(by: 1))
             return parents.hasQuorum ? nil : "blocks of round \(proposer.round.lowered(by: 1)) are here from \(parents.voters.count) of \(committee.size) validators; a quorum is needed"
@@ -212,6 +222,10 @@ public struct Authority<E: Executor>: Sendable {
             receive(message, from: peer, &effects, now)
         case .loaded(let blocks, let peer):
             for answer in AuthorityMessage.answers(blocks) { effects.append(.send(answer, to: peer)) }
+        case .loadedCommits(let commits, let blocks, let kept, let from, let peer):
+            effects.append(.send(answer(commits, blocks, kept: kept, from: from), to: peer))
+        case .loadedCommitted(let blocks, let peer):
+            effects.append(.send(.committed(blocks), to: peer))
         case .woke:
             break
         }
@@ -227,6 +241,7 @@ public struct Authority<E: Executor>: Sendable {
             // A stream carries its own author's blocks; others come as answers.
             guard signed.block.author == peer else { return effects.append(.note(.refused(peer, nil))) }
             sync.heard(peer, signed.block.round)
+            if commitSync.isOn { return observe(signed, from: peer, &effects) }
             accept([signed], from: peer, &effects, now)
         case .advance(let round):
             sync.heard(peer, round.lowered(by: 1))
@@ -249,9 +264,18 @@ public struct Authority<E: Executor>: Sendable {
         case .recollection(let own, let highest):
             recollect(own, highest, from: peer, &effects, now)
         case .blocks(let blocks):
+            // Late ones: their histories come by commits now.
+            if commitSync.isOn { return }
             accept(blocks, from: peer, &effects, now)
             sync.answered(peer, with: blocks.lazy.map(\.block.round), highest: dag.highestRound, now: now)
+        case .fetchCommits, .commits, .noCommits, .fetchCommitted, .committed:
+            receiveCommits(message, from: peer, &effects, now)
         }
+    }
+
+    /// Far behind, a streamed block is worth its votes alone: kept, it would only wait for its history.
+    private mutating func observe(_ signed: SignedBlock, from peer: AuthorityIndex, _ effects: inout [Effect]) {
+        do { votes.observe(try verifier.verify(signed).block) } catch { effects.append(.note(.refused(peer, error))) }
     }
 
     private mutating func accept(_ blocks: [SignedBlock], from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
@@ -265,6 +289,7 @@ public struct Authority<E: Executor>: Sendable {
                 effects.append(.note(.refused(peer, error)))
                 continue
             }
+            votes.observe(block.block)
             let outcome = manager.add(block, to: &dag)
             accepted += outcome.accepted
             for pair in outcome.equivocations {
@@ -276,16 +301,12 @@ public struct Authority<E: Executor>: Sendable {
         take(accepted, &effects)
     }
 
-    private mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
+    mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
         guard !accepted.isEmpty else { return }
         effects.append(.keep(accepted))
         for block in accepted {
             if !block.block.transactions.isEmpty { unordered.insert(block.reference) }
-            // A block of ours that we do not remember: this memory is older than what we did with another.
-            if block.author == index, block.round >= proposer.round, recollection == nil {
-                recollection = Recollection(committee, atLeast: block.round, own: .init(signed: block.signed, reference: block.reference), trustsFewer: parameters.trustsFewer)
-                effects.append(.reserve(Self.unsure))
-            }
+            if block.author == index { remember(block, &effects) }
             for vote in block.block.commitVotes {
                 guard votes.add(vote, by: block.author, committee) else { continue }
                 checkAgreement(vote.index, &effects)
@@ -294,6 +315,20 @@ public struct Authority<E: Executor>: Sendable {
     }
 
     // MARK: After a loss of the disk
+
+    /// A block of ours that we do not remember: this memory is older than what we did with another.
+    private mutating func remember(_ block: VerifiedBlock, _ effects: inout [Effect]) {
+        let own = Recollection.VerifiedOwn(signed: block.signed, reference: block.reference)
+        if recollection != nil { return recollection!.found(own) }
+        if block.round >= proposer.round {
+            recollection = Recollection(committee, atLeast: block.round, own: own, trustsFewer: parameters.trustsFewer)
+            effects.append(.reserve(Self.unsure))
+        } else if block.round > proposer.lastProposed.round {
+            // One that nobody had shown, in a round that was left out for its sake: the next block stands on it.
+            proposer.resume(above: Round(0), last: block)
+            ownLast = block.signed
+        }
+    }
 
     private mutating func recollect(_ own: SignedBlock?, _ highest: SignedBlock?, from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
         guard recollection != nil else { return }
@@ -307,7 +342,7 @@ public struct Authority<E: Executor>: Sendable {
         } catch { return effects.append(.note(.refused(peer, error))) }
         recollection?.answer(peer, own: shown, highest: round)
         // Our own block goes the way of all others: with its history, fetched from whoever showed it.
-        accept([own, highest].compactMap { $0 }, from: peer, &effects, now)
+        if !commitSync.isOn { accept([own, highest].compactMap { $0 }, from: peer, &effects, now) }
     }
 
     /// Resumes once enough have answered and our last block stands in the DAG, which our next one refers to.
@@ -323,6 +358,8 @@ public struct Authority<E: Executor>: Sendable {
             proposer.resume(above: above, last: last)
             return effects.append(.note(.recollected(above)))
         }
+        // It was shown while its history came by commits.
+        if asking.isEnough, !commitSync.isOn, let own = asking.own, !manager.isSuspended(own.reference) { accept([own.signed], from: own.reference.author, &effects, now) }
         guard !asking.isEnough, asking.askedAt.map({ now >= $0.advanced(by: parameters.retryMilliseconds) }) ?? true else { return }
         recollection?.askedAt = now
         effects.append(.broadcast(.recall))
@@ -334,6 +371,7 @@ public struct Authority<E: Executor>: Sendable {
     /// Decides what can be decided, proposes what can be proposed, asks for what is missing, and says when to be woken.
     private mutating func goOn(_ effects: inout [Effect], _ now: Instant) {
         guard !isHalted else { return }
+        if catchUp(&effects, now) { return resume(&effects, now) }
         decide(&effects)
         resume(&effects, now)
         if recollection == nil { propose(&effects, now) }
@@ -360,14 +398,17 @@ public struct Authority<E: Executor>: Sendable {
     }
 
     /// True if other leaders are in turn from here on.
-    private mutating func execute(_ leader: BlockReference, _ effects: inout [Effect]) -> Bool {
+    /// - Parameter proven: the commit that a quorum has made of this leader, if that is known.
+    mutating func execute(_ leader: BlockReference, as proven: Commit? = nil, _ effects: inout [Effect]) -> Bool {
         let commit = linearizer.commit(leader, dag)
+        // Invariant commit.same: from the same history everybody makes the same commit.
+        if let proven, commit != proven { return halt(commit, proven, &effects) }
         let entries = commit.blocks.flatMap { reference in
             (dag[reference]?.block.transactions ?? []).map { OrderedCommit.Entry(author: reference.author, transaction: $0) }
         }
         let ordered = OrderedCommit(commit: commit, entries: entries)
         let (vote, executed) = executor.execute(ordered)
-        self.vote = vote
+        unsaid = unsaid.suffix(Limits.commitVotes - 1) + [vote]
         effects.append(.executed(ordered, vote, executed))
         effects.append(.note(.committed(leader, commit.index)))
         for block in commit.blocks { unordered.remove(block) }
@@ -424,11 +465,8 @@ public struct Authority<E: Executor>: Sendable {
     private mutating func create(_ reason: Proposer.Reason, _ effects: inout [Effect], _ now: Instant) {
         let executor = executor
         let (digests, transactions) = pool.take { executor.nextNonce(of: $0) }
-        var commitVotes: [CommitVote] = []
-        if let vote, vote.index > votedIndex {
-            commitVotes = [vote]
-            votedIndex = vote.index
-        }
+        let commitVotes = unsaid
+        unsaid = []
         let block = Block(
             epoch: committee.epoch, round: proposer.round, author: index, timestamp: max(now, ownLast?.block.timestamp ?? now), ancestors: proposer.ancestors(dag),
             transactions: transactions, commitVotes: commitVotes)
@@ -481,6 +519,15 @@ public enum AuthorityEvent: Hashable, Sendable {
     case recollected(Round)
     /// Our roots are not those of a quorum: this node has halted.
     case diverged(ours: CommitVote, quorum: CommitVote)
+    /// A quorum is far ahead: what is between is fetched as commits.
+    case syncing(from: CommitIndex, to: CommitIndex)
+    /// Near enough to a quorum, or nobody was of help: blocks are followed again.
+    case live(at: CommitIndex, behind: UInt64)
+    case refusedCommits(AuthorityIndex, CommitSync.Fault)
+    /// A peer keeps commits from this one on only.
+    case pruned(AuthorityIndex, kept: CommitIndex)
+    /// From the history of a commit that a quorum has voted for we made another, or our last commit is not in its chain: this node has halted.
+    case commitDiffers(CommitIndex, ours: Digest, quorum: Digest)
 
     /// The case's name, for counting.
     public var kind: String {
@@ -496,7 +543,13 @@ public enum AuthorityEvent: Hashable, Sendable {
         case .leadersChanged: "leaders changed"
         case .recollected: "recollected"
         case .diverged: "diverged"
+        case .syncing: "syncing by commits"
+        case .live: "live again"
+        case .refusedCommits: "refused commits"
+        case .pruned: "told of pruned commits"
+        case .commitDiffers: "commit differs"
         }
     }
-    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "decided indirectly", "refused", "equivocated", "resubmitted", "jumped", "leaders changed", "recollected", "diverged"]
+    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "decided indirectly", "refused", "equivocated", "resubmitted", "jumped", "leaders changed", "recollected", "diverged", "syncing by commits", "live again",
+                                                                                            "refused commits", "told of pruned commits", "commit differs"]
 }

@@ -28,6 +28,12 @@ struct Recollection: Sendable {
     var isEnough: Bool { answered.stake >= needed }
     var answers: Int { answered.voters.count }
 
+    /// A block of ours came in otherwise, in the history of another.
+    mutating func found(_ block: VerifiedOwn) {
+        highest = max(highest, block.reference.round)
+        if block.reference.round > own?.reference.round ?? Round(0) { own = block }
+    }
+
     mutating func answer(_ peer: AuthorityIndex, own shown: VerifiedOwn?, highest round: Round) {
         answered.add(peer)
         highest = max(highest, round, shown?.reference.round ?? Round(0))

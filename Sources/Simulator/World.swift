@@ -78,6 +78,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
         public var gcDepth: UInt64 = 60
         /// Commits after which leaders are swapped: few, so that a short world sees it.
         public var reputationPeriod: UInt64 = 10
+        /// Catching up by commits: small numbers, so that a short world sees much of it.
+        public var commitSync = CommitSyncParameters.small
+        /// Validators that keep their last commits only, and how many.
+        public var keptCommits: [Int: UInt64] = [:]
         /// Owners' transactions that must be executed before the roles can work, in order.
         public var first: [[UInt8]] = []
         public init() {}
@@ -132,6 +136,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
     }
 
     public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
+    package var authorities: [Authority<Ledger>?] { nodes.map(\.authority) }
     public var isOver: Bool { nodes.allSatisfy { $0.authority != nil && $0.isOver } }
     private var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
 
@@ -255,6 +260,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         var parameters = Machine.Parameters()
         parameters.gcDepth = options.gcDepth
         parameters.reputationPeriod = options.reputationPeriod
+        parameters.commitSync = options.commitSync
         parameters.pacing = Proposer.Parameters(busyDelayMilliseconds: 100, idleDelayMilliseconds: 500)
         nodes[index].authority = Machine(
             index: AuthorityIndex(index), verifier: verifier, key: world.consensusKeys[index], start: world.genesis.time, schedule: .shuffled(seed: verifier.genesis),
@@ -346,6 +352,8 @@ public struct World<Ledger: WorldLedger>: Sendable {
                 let found = nodes[index].disk.blocks.filter { $0.block.round >= from && $0.block.round <= to }
                     .sorted { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }.prefix(Limits.fetchBlocks)
                 perform(nodes[index].authority!.handle(.loaded(Array(found), for: peer), now: clock(index)), of: index)
+            case .loadCommits(let from, let to, let peer): perform(nodes[index].authority!.handle(loadedCommits(from, to, by: index, for: peer), now: clock(index)), of: index)
+            case .loadCommitted(let references, let peer): perform(nodes[index].authority!.handle(.loadedCommitted(committed(references, by: index), for: peer), now: clock(index)), of: index)
             case .wake(let local):
                 let time = local.lowered(by: skews[index])
                 if let at = nodes[index].wakesAt, at > now, at <= time { continue }

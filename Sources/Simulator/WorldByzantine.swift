@@ -20,6 +20,8 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
     case falseVoter
     /// Loses its disk with every crash, and goes on as if there had been nothing on it.
     case amnesiac
+    /// Serves commits with broken chains, without or with false proof, too many or none, and other blocks than theirs.
+    case badCommitServer
 
     /// As it is counted.
     public var deed: String {
@@ -31,6 +33,7 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
         case .badServer: "served badly"
         case .falseVoter: "voted falsely"
         case .amnesiac: "forgot and went on"
+        case .badCommitServer: "served commits badly"
         }
     }
 }
@@ -68,6 +71,12 @@ extension World {
                 let block = Block(epoch: signed.block.epoch, round: signed.block.round, author: signed.block.author, timestamp: signed.block.timestamp,
                                   ancestors: signed.block.ancestors, transactions: signed.block.transactions, commitVotes: votes)
                 return [.broadcast(.block(SignedBlock(block, by: world.consensusKeys[index], genesis: verifier.genesis)))]
+            case (.badCommitServer, .send(.commits(let commits, let proof), let peer)):
+                checks.count("byzantine: \(habit.deed)")
+                return badCommits(commits, proof, by: index).map { .send($0, to: peer) }
+            case (.badCommitServer, .send(.committed(let blocks), let peer)):
+                checks.count("byzantine: \(habit.deed)")
+                return [.send(.committed(badBlocks(blocks, by: index)), to: peer)]
             default: return [effect]
             }
         }
@@ -75,7 +84,7 @@ extension World {
 
     private func others(_ index: Int) -> [AuthorityIndex] { nodes.indices.filter { $0 != index }.map { AuthorityIndex($0) } }
 
-    private func signedAgain(_ block: Block, by index: Int, timestamp: Instant, ancestors: [BlockReference], round: Round? = nil) -> SignedBlock {
+    func signedAgain(_ block: Block, by index: Int, timestamp: Instant, ancestors: [BlockReference], round: Round? = nil) -> SignedBlock {
         let again = Block(epoch: block.epoch, round: round ?? block.round, author: AuthorityIndex(index), timestamp: timestamp, ancestors: ancestors, commitVotes: block.commitVotes)
         return SignedBlock(again, by: world.consensusKeys[index], genesis: verifier.genesis)
     }

@@ -103,8 +103,11 @@ enum Decoders {
             for offset in 0..<2 { _ = LeaderSchedule.shuffled(seed: .zero).leader(of: Round(1), offset: offset, in: committee) }
         },
         canonical("authority message", {
-            [.block(blocks[2]), .advance(Round(9)), .fetch(blocks[2].block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(Array(blocks.prefix(3))), .recall, .recollection(own: blocks[1], highest: blocks[2])] as [AuthorityMessage]
+            [.block(blocks[2]), .advance(Round(9)), .fetch(blocks[2].block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(Array(blocks.prefix(3))), .recall, .recollection(own: blocks[1], highest: blocks[2]),
+             .fetchCommits(from: CommitIndex(1), to: CommitIndex(9)), .commits([commit], proof: [Attestation(blocks[2]), Attestation(blocks[3])]), .noCommits(from: CommitIndex(1), kept: CommitIndex(4)),
+             .fetchCommitted(blocks[2].block.ancestors), .committed(Array(blocks.suffix(2)))] as [AuthorityMessage]
         }),
+        canonical("attestation", { blocks.map { Attestation($0) } }) { attestation in _ = try? attestation.check(verifier.committee, genesis: verifier.genesis) },
     ]
 
     // MARK: Ledger
