@@ -17,10 +17,18 @@ public protocol Executor: Sendable {
     func isStale(_ transaction: [UInt8]) -> Bool
     /// Who orders the next commit; nil where that never changes.
     var orderedBy: Committee? { get }
+    /// The committee of an epoch, and its last commit; nil if that is not known.
+    func committee(of epoch: Epoch) -> Committee?
+    func lastCommit(of epoch: Epoch) -> CommitIndex?
+    /// The last commit of the epoch before; 0 in the first.
+    var epochAfter: CommitIndex { get }
 }
 
 extension Executor {
     public var orderedBy: Committee? { nil }
+    public func committee(of epoch: Epoch) -> Committee? { nil }
+    public func lastCommit(of epoch: Epoch) -> CommitIndex? { nil }
+    public var epochAfter: CommitIndex { CommitIndex(0) }
     public mutating func admit(_ transaction: [UInt8]) -> Admission { admission(of: transaction) }
 }
 
@@ -40,6 +48,7 @@ public struct Authority<E: Executor>: Sendable {
         public var reputationPeriod: UInt64 = 300
         /// After a loss of the disk, answers of a third of the stake are enough instead of a quorum's: the operator's risk.
         public var trustsFewer = false
+        public var commitSync = CommitSyncParameters()
         public init() {}
     }
 
@@ -58,6 +67,8 @@ public struct Authority<E: Executor>: Sendable {
     }
     /// So many rounds are reserved at a time.
     static var reserveRounds: UInt64 { 64 }
+    /// The last commits of an epoch may have no votes in its blocks: these are followed by blocks.
+    static var unprovenCommits: UInt64 { 8 }
 
     public enum Input: Sendable {
         case started
@@ -67,6 +78,9 @@ public struct Authority<E: Executor>: Sendable {
         case received(AuthorityMessage, from: AuthorityIndex)
         /// What the shell found for `.load`.
         case loaded([SignedBlock], for: AuthorityIndex)
+        /// For `.loadCommits`: what is there of the range without a gap, lowest first; blocks of the rounds after the last of them; the lowest commit kept.
+        case loadedCommits([Commit], [SignedBlock], kept: CommitIndex, from: CommitIndex, for: AuthorityIndex)
+        case loadedCommitted([SignedBlock], for: AuthorityIndex)
         case woke
     }
 
@@ -84,6 +98,9 @@ public struct Authority<E: Executor>: Sendable {
         /// Answer with `.loaded` for this peer: blocks by name, or all of some rounds.
         case load([BlockReference], for: AuthorityIndex)
         case loadRounds(from: Round, to: Round, for: AuthorityIndex)
+        /// Answer with `.loadedCommits`, and with `.loadedCommitted`: as much as an answer holds.
+        case loadCommits(from: CommitIndex, to: CommitIndex, for: AuthorityIndex)
+        case loadCommitted([BlockReference], for: AuthorityIndex)
         case wake(at: Instant)
         /// Two blocks of one authority for one slot: to be shown to the ledger.
         case evidence(Equivocation)
@@ -95,24 +112,26 @@ public struct Authority<E: Executor>: Sendable {
     public let verifier: BlockVerifier
     public let parameters: Parameters
     public private(set) var executor: E
-    public private(set) var dag: DAG
+    public internal(set) var dag: DAG
     public private(set) var linearizer: Linearizer
     public private(set) var proposer: Proposer
-    public private(set) var isHalted = false
+    public internal(set) var isHalted = false
     /// The epoch's last commit was executed.
     public private(set) var isEnded = false
-    private(set) var manager = BlockManager()
+    var manager = BlockManager()
     private(set) var pool = TransactionPool()
-    private(set) var sync = SyncState()
-    private var reputation: LeaderReputation
-    private(set) var votes = VoteLedger()
+    var sync = SyncState()
+    package internal(set) var commitSync: CommitSync
+    private(set) var reputation: LeaderReputation
+    var votes = VoteLedger()
     private let key: KeyPair
-    private var lastDecided: Slot?
+    var lastDecided: Slot?
     /// The DAG's insertions when nothing more could be decided.
     private var triedAt: UInt64?
     private var vote: CommitVote?
     public var lastVote: CommitVote? { vote }
-    private var votedIndex = CommitIndex(0)
+    /// Of commits executed since our last block, for the next one: nearly every commit so gets votes of a quorum, which prove it to who catches up.
+    private var unsaid: [CommitVote] = []
     /// Accepted blocks with transactions that no commit has ordered yet: while there are some, rounds go by quickly.
     private(set) var unordered: Set<BlockReference> = []
     private var ownLast: VerifiedBlock?
@@ -146,6 +165,7 @@ public struct Authority<E: Executor>: Sendable {
         linearizer = Linearizer(committee: committee, gcDepth: parameters.gcDepth, start: start, after: before, recovering: commits)
         dag.evict(through: linearizer.gcRound)
         lastDecided = linearizer.last?.leader.slot
+        commitSync = CommitSync(verifier, parameters.commitSync)
         vote = recovered.vote
         var ordered = Set(commits.flatMap(\.blocks))
         for signed in recovered.blocks.sorted(by: { ($0.block.round, $0.block.author) < ($1.block.round, $1.block.author) }) {
@@ -156,10 +176,9 @@ public struct Authority<E: Executor>: Sendable {
         let earlier = recovered.blocks.filter { $0.block.author == index }
         let own = earlier.max { $0.block.round < $1.block.round }.map { verifier.trust($0) }
         ownLast = own
-        // Whoever has said nothing in this epoch yet says what it executed last.
-        votedIndex = own == nil ? recovered.vote?.index.lowered(by: 1) ?? CommitIndex(0) : recovered.vote?.index ?? CommitIndex(0)
         if let vote { votes.executed(vote) }
-        reputation = LeaderReputation(committee, period: parameters.reputationPeriod, after: before?.index ?? CommitIndex(0))
+        if let vote, own?.block.commitVotes.contains(vote) != true { unsaid = [vote] }
+        reputation = LeaderReputation(committee, period: parameters.reputationPeriod, after: executor.epochAfter)
         if let last = commits.last {
             let needed = LeaderReputation.firstNeeded(period: parameters.reputationPeriod, last: last.index, after: reputation.before)
             precondition(commits[0].index <= needed, "commits.kept: commit \(needed) and later ones are needed, the first one kept is \(commits[0].index)")
@@ -182,6 +201,7 @@ public struct Authority<E: Executor>: Sendable {
     public var obstacle: String? {
         if isHalted { return "halted: the roots here are not those of a quorum" }
         if index == nil { return "no seat in epoch \(committee.epoch): it follows the others" }
+        if let lag = lagObstacle { return lag }
         guard let recollection else {
             let parents = dag.tally(at: proposer.round.lowered(by: 1))
             return parents.hasQuorum ? nil : "blocks of round \(proposer.round.lowered(by: 1)) are here from \(parents.voters.count) of \(committee.size) validators; a quorum is needed"
@@ -232,6 +252,10 @@ public struct Authority<E: Executor>: Sendable {
             receive(message, from: peer, &effects, now)
         case .loaded(let blocks, let peer):
             for answer in AuthorityMessage.answers(blocks) { effects.append(.send(answer, to: peer)) }
+        case .loadedCommits(let commits, let blocks, let kept, let from, let peer):
+            effects.append(.send(.commits(commits, provenBy: blocks, of: committee, kept: kept, from: from), to: peer))
+        case .loadedCommitted(let blocks, let peer):
+            effects.append(.send(.committed(blocks), to: peer))
         case .woke:
             break
         }
@@ -247,9 +271,13 @@ public struct Authority<E: Executor>: Sendable {
             // A stream carries its own author's blocks; others come as answers.
             guard signed.block.author == peer else { return effects.append(.note(.refused(peer, nil))) }
             sync.heard(peer, signed.block.round)
+            if commitSync.isOn { return observe(signed, from: peer, &effects) }
             accept([signed], from: peer, &effects, now)
         case .advance(let round):
             sync.heard(peer, round.lowered(by: 1))
+        case .ended(let last):
+            sync.heard(peer, Round(.max))
+            votes.heard(peer, executed: last.lowered(by: Self.unprovenCommits))
         case .fetch(let references):
             // What is held goes out at once, whatever else was asked for; only what the DAG has forgotten can be on the disk alone.
             // Each once, however often it is asked for.
@@ -269,9 +297,18 @@ public struct Authority<E: Executor>: Sendable {
         case .recollection(let own, let highest):
             recollect(own, highest, from: peer, &effects, now)
         case .blocks(let blocks):
+            // Late ones: their histories come by commits now.
+            if commitSync.isOn { return }
             accept(blocks, from: peer, &effects, now)
             sync.answered(peer, with: blocks.lazy.map(\.block.round), highest: dag.highestRound, now: now)
+        case .fetchCommits, .commits, .noCommits, .fetchCommitted, .committed:
+            receiveCommits(message, from: peer, &effects, now)
         }
+    }
+
+    /// Far behind, a streamed block is worth its votes alone: kept, it would only wait for its history.
+    private mutating func observe(_ signed: SignedBlock, from peer: AuthorityIndex, _ effects: inout [Effect]) {
+        do { votes.observe(try verifier.verify(signed).block) } catch { effects.append(.note(.refused(peer, error))) }
     }
 
     private mutating func accept(_ blocks: [SignedBlock], from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
@@ -290,6 +327,7 @@ public struct Authority<E: Executor>: Sendable {
     private mutating func accept(_ verified: [VerifiedBlock], from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
         var accepted: [VerifiedBlock] = []
         for block in verified where !dag.contains(block.reference) && !manager.isSuspended(block.reference) {
+            votes.observe(block.block)
             let outcome = manager.add(block, to: &dag)
             accepted += outcome.accepted
             for pair in outcome.equivocations {
@@ -306,16 +344,12 @@ public struct Authority<E: Executor>: Sendable {
     /// One accusation settles an author, and who signs twins without end shall not make us sign as many. After some rounds it may be needed again.
     private func isAccused(_ author: AuthorityIndex) -> Bool { accusedAt[author].map { proposer.round < $0.advanced(by: Self.reserveRounds) } ?? false }
 
-    private mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
+    mutating func take(_ accepted: [VerifiedBlock], _ effects: inout [Effect]) {
         guard !accepted.isEmpty else { return }
         effects.append(.keep(accepted))
         for block in accepted {
             if !block.block.transactions.isEmpty { unordered.insert(block.reference) }
-            // A block of ours that we do not remember: this memory is older than what we did with another.
-            if block.author == index, block.round >= proposer.round, recollection == nil {
-                recollection = Recollection(committee, of: block.author, atLeast: block.round, own: block, trustsFewer: parameters.trustsFewer)
-                effects.append(.reserve(Reservation.unsure))
-            }
+            if block.author == index { remember(block, &effects) }
             for vote in block.block.commitVotes {
                 guard votes.add(vote, by: block.author, committee) else { continue }
                 checkAgreement(vote.index, &effects)
@@ -325,6 +359,19 @@ public struct Authority<E: Executor>: Sendable {
 
     // MARK: After a loss of the disk
 
+    /// A block of ours that we do not remember: this memory is older than what we did with another.
+    private mutating func remember(_ block: VerifiedBlock, _ effects: inout [Effect]) {
+        if recollection != nil { return recollection!.found(block) }
+        if block.round >= proposer.round {
+            recollection = Recollection(committee, of: block.author, atLeast: block.round, own: block, trustsFewer: parameters.trustsFewer)
+            effects.append(.reserve(Reservation.unsure))
+        } else if block.round > proposer.lastProposed.round {
+            // One that nobody had shown, in a round that was left out for its sake: the next block stands on it.
+            proposer.resume(above: Round(0), last: block)
+            ownLast = block
+        }
+    }
+
     private mutating func recollect(_ own: SignedBlock?, _ highest: SignedBlock?, from peer: AuthorityIndex, _ effects: inout [Effect], _ now: Instant) {
         guard recollection != nil else { return }
         if let own, own.block.author != index { return effects.append(.note(.refused(peer, nil))) }
@@ -332,7 +379,7 @@ public struct Authority<E: Executor>: Sendable {
             let shown = try own.map { signed throws(BlockError) in try verifier.verify(signed) }, last = try highest.map { signed throws(BlockError) in try verifier.verify(signed) }
             recollection?.answer(peer, own: shown, highest: last?.round ?? Round(0))
             // Our own block goes the way of all others: with its history, fetched from whoever showed it.
-            accept([shown, last].compactMap { $0 }, from: peer, &effects, now)
+            if !commitSync.isOn { accept([shown, last].compactMap { $0 }, from: peer, &effects, now) }
         } catch { effects.append(.note(.refused(peer, error))) }
     }
 
@@ -348,6 +395,8 @@ public struct Authority<E: Executor>: Sendable {
             proposer.resume(above: above, last: asking.own)
             return effects.append(.note(.recollected(above)))
         }
+        // It was shown while its history came by commits.
+        if asking.isEnough, !commitSync.isOn, let own = asking.own { accept([own], from: own.author, &effects, now) }
         guard !asking.isEnough, asking.askedAt.map({ now >= $0.advanced(by: parameters.retryMilliseconds) }) ?? true else { return }
         recollection?.askedAt = now
         effects.append(.broadcast(.recall))
@@ -359,6 +408,7 @@ public struct Authority<E: Executor>: Sendable {
     /// Decides what can be decided, proposes what can be proposed, asks for what is missing, and says when to be woken.
     private mutating func goOn(_ effects: inout [Effect], _ now: Instant) {
         guard !isHalted, !isEnded else { return }
+        if catchUp(&effects, now) { return isEnded ? () : resume(&effects, now) }
         decide(&effects)
         guard !isEnded else { return }
         resume(&effects, now)
@@ -393,14 +443,18 @@ public struct Authority<E: Executor>: Sendable {
     }
 
     /// True if other leaders are in turn from here on.
-    private mutating func execute(_ leader: BlockReference, _ effects: inout [Effect]) -> Bool {
+    /// - Parameter proven: the commit that a quorum has made of this leader, if that is known.
+    mutating func execute(_ leader: BlockReference, as proven: Commit? = nil, _ effects: inout [Effect]) -> Bool {
         let commit = linearizer.commit(leader, dag)
+        // Invariant commit.same: from the same history everybody makes the same commit.
+        if let proven, commit != proven { return halt(commit, proven, &effects) }
         let entries = commit.blocks.flatMap { reference in
             (dag[reference]?.block.transactions ?? []).map { OrderedCommit.Entry(author: reference.author, transaction: $0) }
         }
         let ordered = OrderedCommit(commit: commit, entries: entries, executed: attested(commit))
         let (vote, executed) = executor.execute(ordered)
         self.vote = vote
+        unsaid = unsaid.suffix(Limits.commitVotes - 1) + [vote]
         effects.append(.executed(ordered, vote, executed))
         effects.append(.note(.committed(leader, commit.index)))
         for block in commit.blocks { unordered.remove(block) }
@@ -478,11 +532,8 @@ public struct Authority<E: Executor>: Sendable {
         guard let index else { preconditionFailure("own.seat: a block is due, but there is no seat in epoch \(committee.epoch)") }
         let executor = executor
         let (digests, transactions) = pool.take { executor.nextNonce(of: $0) }
-        var commitVotes: [CommitVote] = []
-        if let vote, vote.index > votedIndex {
-            commitVotes = [vote]
-            votedIndex = vote.index
-        }
+        let commitVotes = unsaid
+        unsaid = []
         let block = Block(
             epoch: committee.epoch, round: proposer.round, author: index, timestamp: max(now, ownLast?.block.timestamp ?? now), ancestors: proposer.ancestors(dag),
             transactions: transactions, commitVotes: commitVotes)

@@ -1,4 +1,5 @@
 import AssayConsensus
+import AssayCrypto
 import AssayPrimitives
 import AssayProtocol
 
@@ -22,6 +23,15 @@ public enum AuthorityEvent: Hashable, Sendable {
     case recollected(Round)
     /// Our roots are not those of a quorum: this node has halted.
     case diverged(ours: CommitVote, quorum: CommitVote)
+    /// A quorum is far ahead: what is between is fetched as commits.
+    case syncing(from: CommitIndex, to: CommitIndex)
+    /// Near enough to a quorum, or nobody was of help: blocks are followed again.
+    case live(at: CommitIndex, behind: UInt64)
+    case refusedCommits(AuthorityIndex, CommitSync.Fault)
+    /// A peer keeps commits from this one on only.
+    case pruned(AuthorityIndex, kept: CommitIndex)
+    /// From the history of a commit that a quorum has voted for we made another, or our last commit is not in its chain: this node has halted.
+    case commitDiffers(CommitIndex, ours: Digest, quorum: Digest)
 
     /// The case's name, for counting.
     public var kind: String {
@@ -38,7 +48,13 @@ public enum AuthorityEvent: Hashable, Sendable {
         case .leadersChanged: "leaders changed"
         case .recollected: "recollected"
         case .diverged: "diverged"
+        case .syncing: "syncing by commits"
+        case .live: "live again"
+        case .refusedCommits: "refused commits"
+        case .pruned: "told of pruned commits"
+        case .commitDiffers: "commit differs"
         }
     }
-    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "decided indirectly", "refused", "equivocated", "resubmitted", "epoch ended", "jumped", "leaders changed", "recollected", "diverged"]
+    public static let kinds = Proposer.Reason.allCases.map { "proposed: \($0)" } + ["committed", "leader skipped", "decided indirectly", "refused", "equivocated", "resubmitted", "epoch ended", "jumped", "leaders changed", "recollected", "diverged",
+                                                                                            "syncing by commits", "live again", "refused commits", "told of pruned commits", "commit differs"]
 }

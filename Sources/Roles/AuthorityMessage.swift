@@ -14,6 +14,16 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
     case recall
     /// The asker's latest block that the sender holds, and the highest block that it has accepted.
     case recollection(own: SignedBlock?, highest: SignedBlock?)
+    case fetchCommits(from: CommitIndex, to: CommitIndex)
+    /// A run of the chain, and votes of a quorum for its last commit.
+    case commits([Commit], proof: [Attestation])
+    /// Commits below `kept` are gone here; if it is not above `from`, none of those asked for can be proven.
+    case noCommits(from: CommitIndex, kept: CommitIndex)
+    case fetchCommitted([BlockReference])
+    /// As many of the blocks asked for as an answer holds.
+    case committed([SignedBlock])
+    /// This epoch is over, its last commit is this one.
+    case ended(CommitIndex)
 
     public func encode(into encoder: inout CanonicalEncoder) {
         switch self {
@@ -39,6 +49,27 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
             encoder.append(6 as UInt8)
             encoder.append(optional: own)
             encoder.append(optional: highest)
+        case .fetchCommits(let from, let to):
+            encoder.append(7 as UInt8)
+            encoder.append(from)
+            encoder.append(to)
+        case .commits(let commits, let proof):
+            encoder.append(8 as UInt8)
+            encoder.append(commits)
+            encoder.append(proof)
+        case .noCommits(let from, let kept):
+            encoder.append(9 as UInt8)
+            encoder.append(from)
+            encoder.append(kept)
+        case .fetchCommitted(let references):
+            encoder.append(10 as UInt8)
+            encoder.append(references)
+        case .committed(let blocks):
+            encoder.append(11 as UInt8)
+            encoder.append(blocks)
+        case .ended(let last):
+            encoder.append(12 as UInt8)
+            encoder.append(last)
         }
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
@@ -50,14 +81,39 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
         case 4: self = .blocks(try decoder.array(limit: Limits.fetchBlocks))
         case 5: self = .recall
         case 6: self = .recollection(own: try decoder.optional(), highest: try decoder.optional())
+        case 7: self = .fetchCommits(from: try decoder.value(), to: try decoder.value())
+        case 8: self = .commits(try decoder.array(limit: Limits.fetchCommits), proof: try decoder.array(limit: Limits.committeeSize))
+        case 9: self = .noCommits(from: try decoder.value(), kept: try decoder.value())
+        case 10: self = .fetchCommitted(try decoder.array(limit: Limits.committedReferences))
+        case 11: self = .committed(try decoder.array(limit: Limits.committedReferences))
+        case 12: self = .ended(try decoder.value())
         case let tag: throw .invalidValue(field: "message", value: UInt64(tag))
         }
     }
 }
 
 extension AuthorityMessage {
+    /// An answer: the commits up to the last one that the blocks prove.
+    /// - Parameter committee: of the epoch that is asked about; nil if it is not known any more.
+    static func commits(_ commits: [Commit], provenBy blocks: [SignedBlock], of committee: Committee?, kept: CommitIndex, from: CommitIndex) -> AuthorityMessage {
+        guard let committee, let first = commits.first, first.index == from else { return .noCommits(from: from, kept: kept) }
+        // Those of one epoch, which its own committee has voted for.
+        let chain = commits.prefix { $0.epoch == committee.epoch }, voting = blocks.filter { $0.block.epoch == committee.epoch && committee.contains($0.block.author) }
+        for (place, commit) in chain.enumerated().reversed() {
+            let digest = commit.digest
+            var tally = StakeTally(committee), proof: [Attestation] = []
+            for block in voting where !tally.hasQuorum && !tally.voters.contains(block.block.author) {
+                guard block.block.commitVotes.contains(where: { $0.index == commit.index && $0.commit == digest }) else { continue }
+                tally.add(block.block.author)
+                proof.append(Attestation(block))
+            }
+            if tally.hasQuorum { return .commits(Array(chain.prefix(place + 1)), proof: proof) }
+        }
+        return .noCommits(from: from, kept: kept)
+    }
+
     /// Bytes of blocks in one answer: with one block more than that it still fits a frame.
-    private static let answerBytes = 4 << 20
+    public static let answerBytes = 4 << 20
 
     /// Blocks as answers, each of which fits a frame: whoever asks may ask for more than one holds.
     package static func answers(_ blocks: [SignedBlock]) -> [AuthorityMessage] {

@@ -29,6 +29,12 @@ struct Recollection: Sendable {
     var isEnough: Bool { answered.stake >= needed }
     var answers: Int { answered.voters.count }
 
+    /// A block of ours came in otherwise, in the history of another.
+    mutating func found(_ block: VerifiedBlock) {
+        highest = max(highest, block.round)
+        if block.round > own?.round ?? Round(0) { own = block }
+    }
+
     mutating func answer(_ peer: AuthorityIndex, own shown: VerifiedBlock?, highest round: Round) {
         answered.add(peer)
         highest = max(highest, round, shown?.round ?? Round(0))

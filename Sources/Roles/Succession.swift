@@ -20,6 +20,9 @@ public struct Succession<E: Executor>: Sendable {
         case received(Letter, from: Address)
         /// What the shell found for `.load`.
         case loaded([SignedBlock], of: Epoch, for: Address)
+        /// What the shell found for `.loadCommits`, with the blocks that may vote for the last of them and the lowest commit that is kept; and for `.loadCommitted`.
+        case loadedCommits([Commit], [SignedBlock], kept: CommitIndex, from: CommitIndex, of: Epoch, for: Address)
+        case loadedCommitted([SignedBlock], of: Epoch, for: Address)
         case woke
     }
 
@@ -34,6 +37,9 @@ public struct Succession<E: Executor>: Sendable {
         case broadcast(Letter)
         case load([BlockReference], of: Epoch, for: Address)
         case loadRounds(from: Round, to: Round, of: Epoch, for: Address)
+        case loadCommits(from: CommitIndex, to: CommitIndex, of: Epoch, for: Address)
+        /// As many of these blocks as an answer holds.
+        case loadCommitted([BlockReference], of: Epoch, for: Address)
         case wake(at: Instant)
         case evidence(Equivocation)
         /// Seats in it are those of that epoch.
@@ -87,6 +93,10 @@ public struct Succession<E: Executor>: Sendable {
         case .connected(let peer): greet(peer, &effects, now)
         case .received(let letter, let peer): receive(letter, from: peer, &effects, now)
         case .loaded(let blocks, let epoch, let peer): for answer in AuthorityMessage.answers(blocks) { effects.append(.send(Letter(epoch, answer), to: peer)) }
+        case .loadedCommits(let commits, let voting, let kept, let from, let epoch, let peer):
+            let committee = epoch == self.epoch ? authority.committee : authority.executor.committee(of: epoch)
+            effects.append(.send(Letter(epoch, .commits(commits, provenBy: voting, of: committee, kept: kept, from: from)), to: peer))
+        case .loadedCommitted(let blocks, let epoch, let peer): effects.append(.send(Letter(epoch, .committed(blocks)), to: peer))
         case .woke: tell(authority.handle(.woke, now: now), &effects)
         }
         succeed(&effects, now)
@@ -116,10 +126,22 @@ public struct Succession<E: Executor>: Sendable {
         case .fetchRounds(let from, let to):
             guard from <= to, from.rawValue > 0 else { return }
             effects.append(.loadRounds(from: from, to: min(to, from.advanced(by: SyncState.rangeRounds)), of: letter.epoch, for: peer))
-        // One of an epoch that is over does not know that.
-        case .block, .advance, .recall: if letter.epoch < epoch { effects.append(.send(Letter(epoch, .advance(authority.proposer.round)), to: peer)) }
-        case .blocks, .recollection: break
+            tellEnd(letter.epoch, to: peer, &effects)
+        case .fetchCommits(let from, let to):
+            guard from <= to, from.rawValue > 0 else { return }
+            effects.append(.loadCommits(from: from, to: min(to, from.advanced(by: UInt64(Limits.fetchCommits - 1))), of: letter.epoch, for: peer))
+        case .fetchCommitted(let references): if !references.isEmpty { effects.append(.loadCommitted(Array(Set(references)).sorted(), of: letter.epoch, for: peer)) }
+        case .block, .advance, .recall:
+            guard letter.epoch < epoch else { return }
+            effects.append(.send(Letter(epoch, .advance(authority.proposer.round)), to: peer))
+            tellEnd(letter.epoch, to: peer, &effects)
+        case .blocks, .recollection, .commits, .noCommits, .committed, .ended: break
         }
+    }
+
+    /// One of an epoch that is over does not know that.
+    private func tellEnd(_ epoch: Epoch, to peer: Address, _ effects: inout [Effect]) {
+        if epoch < self.epoch, let last = authority.executor.lastCommit(of: epoch) { effects.append(.send(Letter(epoch, .ended(last)), to: peer)) }
     }
 
     /// Hands over as long as an epoch has ended: one that catches up may go through several.
@@ -155,6 +177,8 @@ public struct Succession<E: Executor>: Sendable {
             case .broadcast(let message): effects.append(.broadcast(Letter(epoch, message)))
             case .load(let references, let seat): effects.append(.load(references, of: epoch, for: owner(seat)))
             case .loadRounds(let from, let to, let seat): effects.append(.loadRounds(from: from, to: to, of: epoch, for: owner(seat)))
+            case .loadCommits(let from, let to, let seat): effects.append(.loadCommits(from: from, to: to, of: epoch, for: owner(seat)))
+            case .loadCommitted(let references, let seat): effects.append(.loadCommitted(references, of: epoch, for: owner(seat)))
             case .wake(let time): effects.append(.wake(at: time))
             case .evidence(let equivocation): effects.append(.evidence(equivocation))
             case .note(let event):

@@ -42,6 +42,9 @@ struct SyncState: Sendable {
         range = nil
     }
 
+    /// Following live again: what was asked for before is no longer waited for.
+    mutating func restart() { (pulls, range) = ([:], nil) }
+
     /// - Parameter missing: what a peer's own blocks wait for.
     mutating func requests(missing: (AuthorityIndex) -> [BlockReference], isMissing: Bool, highest: Round, undecided: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
         var requests: [Request] = []

@@ -22,10 +22,17 @@ struct VoteLedger: Sendable {
         for index in tallies.keys where index + VoteLedger.depth <= head { (tallies[index], spoken[index]) = (nil, nil) }
     }
 
+    /// What an authority signed counts as its word, though its block is not accepted yet: a node that lags learns so by how far.
+    mutating func observe(_ block: Block) {
+        for vote in block.commitVotes { latest[block.author] = max(latest[block.author] ?? vote.index, vote.index) }
+    }
+    /// An epoch is over for an authority, up to this commit.
+    mutating func heard(_ author: AuthorityIndex, executed index: CommitIndex) { latest[author] = max(latest[author] ?? index, index) }
+    func attested(by author: AuthorityIndex) -> CommitIndex { latest[author] ?? CommitIndex(0) }
+
     /// False for a commit too far from ours to be kept, and for a second word about one.
     mutating func add(_ vote: CommitVote, by author: AuthorityIndex, _ committee: Committee) -> Bool {
         let index = vote.index.rawValue
-        latest[author] = max(latest[author] ?? vote.index, vote.index)
         guard index < head.addingReportingOverflow(VoteLedger.depth).partialValue, head < index.addingReportingOverflow(VoteLedger.depth).partialValue else { return false }
         guard spoken[index, default: Seats()].insert(author) else { return false }
         tallies[index, default: [:]][vote, default: StakeTally(committee)].add(author)

@@ -25,6 +25,8 @@ package struct NodeWatch: Sendable {
     private var chain: [Digest] = []
     private var executedIndex = CommitIndex(0)
     private var lastDecided = Round(0)
+    /// What a quorum has voted for comes as commits: nothing is decided here meanwhile.
+    private var isSyncing = false
     package private(set) var decided: [LeaderStatus] = []
     private var sent: [Epoch: [UInt64: Signature]] = [:]
     private static let keptRounds: UInt64 = 40
@@ -45,7 +47,7 @@ package struct NodeWatch: Sendable {
         reference = ReferenceCommitter(committee)
         leaders = Committer(committee: committee, schedule: .shuffled(genesis: genesis, epoch: committee.epoch))
         reputation = LeaderReputation(committee, period: reputationPeriod, after: executedIndex)
-        (lastDecided, decided) = (Round(0), [])
+        (lastDecided, decided, isSyncing) = (Round(0), [], false)
     }
 
     /// The process begins, with what was on its disk.
@@ -58,7 +60,7 @@ package struct NodeWatch: Sendable {
         if reference.committee.epoch != committee.epoch { enter(committee, genesis: genesis) }
         if keepsAll { for block in blocks { reference.insert(block) } } else { reference = ReferenceCommitter(committee, blocks) }
         reputation = LeaderReputation(committee, period: reputationPeriod, after: executedIndex)
-        lastDecided = Round(0)
+        (lastDecided, isSyncing) = (Round(0), false)
         for commit in commits where commit.epoch == committee.epoch {
             _ = reputation.add(commit)
             (executedIndex, lastDecided) = (commit.index, commit.leader.round)
@@ -69,8 +71,10 @@ package struct NodeWatch: Sendable {
 
     package mutating func accepted(_ blocks: [VerifiedBlock]) { for block in blocks { reference.insert(block) } }
 
+    package mutating func syncs(_ isSyncing: Bool) { self.isSyncing = isSyncing }
+
     package mutating func executed(_ commit: Commit) -> [Objection] {
-        var objections = decided(.commit(commit.leader))
+        var objections = isSyncing ? proven(commit) : decided(.commit(commit.leader))
         func object(_ message: String) { objections.append(Objection(checker: "monotone prefixes", message: message, round: commit.leader.round)) }
         if commit.index != executedIndex.next { object("commit \(commit.index) is executed behind commit \(executedIndex)") }
         let place = Int(commit.index.rawValue) - 1, digest = commit.digest
@@ -80,6 +84,14 @@ package struct NodeWatch: Sendable {
         _ = reputation.add(commit)
         leaders.swaps = reputation.swaps
         return objections
+    }
+
+    /// The rounds between were decided by those who voted.
+    private mutating func proven(_ commit: Commit) -> [Objection] {
+        lastDecided = commit.leader.round
+        decided.append(.commit(commit.leader))
+        forget(below: commit.leader.round)
+        return []
     }
 
     package mutating func skipped(_ slot: Slot) -> [Objection] { decided(.skip(slot)) }
@@ -94,10 +106,14 @@ package struct NodeWatch: Sendable {
         if right != status { object("\(NodeWatch.words(status)), where the rule written out says: \(NodeWatch.words(right))") }
         lastDecided = slot.round
         decided.append(status)
-        guard !keepsAll, slot.round.rawValue.isMultiple(of: 16) else { return objections }
-        reference.forget(below: slot.round.lowered(by: NodeWatch.keptRounds))
-        decided.removeFirst(max(0, decided.count - Int(NodeWatch.keptRounds)))
+        if slot.round.rawValue.isMultiple(of: 16) { forget(below: slot.round) }
         return objections
+    }
+
+    private mutating func forget(below round: Round) {
+        guard !keepsAll else { return }
+        reference.forget(below: round.lowered(by: NodeWatch.keptRounds))
+        decided.removeFirst(max(0, decided.count - Int(NodeWatch.keptRounds)))
     }
 
     /// A block of its own goes out. Signatures are deterministic, so equal ones are of equal blocks.

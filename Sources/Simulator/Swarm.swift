@@ -52,6 +52,14 @@ public enum Swarm {
             }
         }
         (options.keepsHistory, options.stopsAtViolation) = (drawing, drawing)
+        // Whom nobody asks serves nobody badly: then others are away more often, and for longer.
+        if options.byzantine.values.contains(.badCommitServer) {
+            (options.faults.cutEvery, options.faults.cutFor) = (6_000 + chance.below(4_000), 5_000 + chance.below(4_000))
+            options.commitSync.threshold = 5
+            if let only { options.faults = options.faults.only(only) }
+        }
+        // The first keeps all, for who has lost its disk.
+        if chance.chance(1, in: 3) { options.keptCommits[1 + Int(chance.below(UInt64(validators - 1)))] = 5 + chance.below(40) }
         return World(people, seed: seed, options: options)
     }
 

@@ -9,7 +9,7 @@ extension World {
     mutating func isWritten(before effect: Machine.Effect, of index: Int) -> Bool {
         switch effect {
         case .send, .broadcast: return flush(index)
-        case .load, .loadRounds: return flush(index, all: true)
+        case .load, .loadRounds, .loadCommits, .loadCommitted: return flush(index, all: true)
         case .reserve(let reservation):
             guard crashesInWrite() else { return true }
             // The file may have been finished.

@@ -32,6 +32,8 @@ extension World {
         case .note(.leaderSkipped(let author, let round), _):
             checks.decisions += 1
             objections = watches[index].skipped(Slot(round, author))
+        case .note(.syncing, _): watches[index].syncs(true)
+        case .note(.live, _): watches[index].syncs(false)
         case .note(.epochEnded(let epoch), _):
             if let committee = nodes[index].authority?.committee, committee.epoch == epoch.next { watches[index].enter(committee, genesis: genesis) }
         case .broadcast(let letter), .send(let letter, _): if case .block(let signed) = letter.message { objections = watches[index].sent(signed) }

@@ -92,6 +92,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
         public var keepsHistory = false
         /// Ends with the first violation, as things stand then.
         public var stopsAtViolation = false
+        /// Catching up by commits: small numbers, so that a short world sees much of it.
+        public var commitSync = CommitSyncParameters.small
+        /// Validators that keep their last commits only, and how many.
+        public var keptCommits: [Int: UInt64] = [:]
         /// Owners' transactions that must be executed before the roles can work, in order.
         public var first: [[UInt8]] = []
         /// Those of owners whose validators come into the committee later, and of owners whose validators leave it once all of those are there.
@@ -168,6 +172,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
     public var lastOwnRounds: [Round?] { nodes.map { $0.authority?.lastOwnRound } }
     public var ledgers: [Ledger] { nodes.compactMap { $0.authority?.executor } }
     public var validatorIndices: Range<Int> { nodes.indices }
+    package var authorities: [Authority<Ledger>?] { nodes.map(\.authority) }
     public var isOver: Bool { nodes.allSatisfy { $0.authority != nil && $0.isOver } }
     var faultsEnd: Instant { world.genesis.time.advanced(by: options.faults.until) }
 
@@ -318,6 +323,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         parameters.gcDepth = options.gcDepth
         parameters.reputationPeriod = options.reputationPeriod
         parameters.pacing = pacing(of: index)
+        parameters.commitSync = options.commitSync
         if skews[index] > 0 { checks.count("clock ahead") }
         guard let committee = ledger.orderedBy ?? (try? world.genesis.committee()) else { preconditionFailure("a world's genesis has a committee") }
         let recovered = disk.recovered(committee, of: owner(index), gcDepth: options.gcDepth, reputationPeriod: options.reputationPeriod)
@@ -392,6 +398,10 @@ public struct World<Ledger: WorldLedger>: Sendable {
             case .loadRounds(let from, let to, let epoch, let peer):
                 let found = nodes[index].disk.blocks(from: from, to: to, of: epoch, limit: Limits.fetchBlocks)
                 perform(nodes[index].machine!.handle(.loaded(found, of: epoch, for: peer), now: clock(index)), of: index)
+            case .loadCommits(let from, let to, let epoch, let peer):
+                perform(nodes[index].machine!.handle(loadedCommits(from, to, of: epoch, by: index, for: peer), now: clock(index)), of: index)
+            case .loadCommitted(let references, let epoch, let peer):
+                perform(nodes[index].machine!.handle(.loadedCommitted(nodes[index].disk.blocks(references), of: epoch, for: peer), now: clock(index)), of: index)
             case .wake(let local):
                 let time = local.lowered(by: skews[index])
                 if let at = nodes[index].wakesAt, at > now, at <= time { continue }

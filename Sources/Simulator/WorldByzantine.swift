@@ -27,6 +27,8 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
     case rusher
     /// Signs many blocks for a slot and shows each to everybody.
     case spammer
+    /// Serves commits with broken chains, without or with false proof, too many or none, and other blocks than theirs.
+    case badCommitServer
 
     /// As it is counted.
     public var deed: String {
@@ -41,6 +43,7 @@ public enum ByzantineHabit: String, CaseIterable, Sendable {
         case .lyingDisk: "lost what was durable"
         case .rusher: "rushed"
         case .spammer: "equivocated at length"
+        case .badCommitServer: "served commits badly"
         }
     }
 }
@@ -52,7 +55,12 @@ extension World {
             switch effect {
             case .broadcast(let letter): if case .block(let signed) = letter.message { return shown(signed, instead: effect, by: index, habit) }
             case .send(let letter, let peer):
-                if habit == .badServer, case .blocks(let blocks) = letter.message { return served(blocks, letter.epoch, to: peer, by: index) }
+                switch (habit, letter.message) {
+                case (.badServer, .blocks(let blocks)): return served(blocks, letter.epoch, to: peer, by: index)
+                case (.badCommitServer, .commits(let commits, let proof)): return badCommits(commits, proof, by: index).map { .send(Letter(letter.epoch, $0), to: peer) }
+                case (.badCommitServer, .committed(let blocks)): return [.send(Letter(letter.epoch, .committed(badBlocks(blocks, by: index))), to: peer)]
+                default: break
+                }
             default: break
             }
             return [effect]
@@ -110,7 +118,7 @@ extension World {
 
     private func others(_ index: Int) -> [Address] { nodes.indices.filter { $0 != index }.map(owner) }
 
-    private func signedAgain(_ block: Block, by index: Int, timestamp: Instant, ancestors: [BlockReference], round: Round? = nil) -> SignedBlock {
+    func signedAgain(_ block: Block, by index: Int, timestamp: Instant, ancestors: [BlockReference], round: Round? = nil) -> SignedBlock {
         let again = Block(epoch: block.epoch, round: round ?? block.round, author: block.author, timestamp: timestamp, ancestors: ancestors, commitVotes: block.commitVotes)
         return SignedBlock(again, by: world.consensusKeys[index], genesis: genesis)
     }

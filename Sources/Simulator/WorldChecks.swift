@@ -47,7 +47,9 @@ public struct WorldChecks: Sendable {
         case .equivocated(let author, let round): if !faulty.contains(author.index) { violate("equivocation", "honest \(author) has two blocks in round \(round)") }
         case .diverged(let ours, let quorum): violate("diverged", "validator \(index), commit \(ours.index): \(ours.stateRoot.short) against the quorum's \(quorum.stateRoot.short)")
         case .refused(let peer, let error): if !faulty.contains(peer.index) { violate("honest block refused", "validator \(index) refuses what honest \(peer) sent: \(error.map { "\($0)" } ?? "a request without sense")") }
-        case .committed, .leaderSkipped, .decidedIndirectly, .resubmitted, .epochEnded, .jumped, .leadersChanged, .recollected: break
+        case .refusedCommits(let peer, let fault): if !faulty.contains(peer.index) { violate("honest commits refused", "validator \(index) refuses what honest \(peer) served: \(fault)") }
+        case .commitDiffers(let commit, let ours, let quorum): violate("one chain", "validator \(index) made \(ours.short) of commit \(commit), a quorum \(quorum.short)")
+        case .committed, .leaderSkipped, .decidedIndirectly, .resubmitted, .epochEnded, .jumped, .leadersChanged, .recollected, .syncing, .live, .pruned: break
         }
     }
 

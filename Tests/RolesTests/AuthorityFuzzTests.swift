@@ -42,7 +42,20 @@ enum AuthorityFuzz {
         let block = Block(epoch: Epoch(0), round: next.round, author: AuthorityIndex(3), timestamp: Instant(3_000), ancestors: next.ancestors(room.machines[3]!.dag), transactions: [[9, 9]])
         let signed = SignedBlock(block, by: room.keys[3], genesis: room.verifier.genesis)
         return [.block(signed), .advance(next.round), .fetch(block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(blocks.suffix(3) + [signed]), .recall,
-                .recollection(own: signed, highest: blocks[0]), .recollection(own: nil, highest: nil)]
+                .recollection(own: signed, highest: blocks[0]), .recollection(own: nil, highest: nil),
+                .fetchCommits(from: CommitIndex(1), to: CommitIndex(4)), .commits(room.disks[3].commits.prefix(2).map(\.commit), proof: blocks.map { Attestation($0) }), .noCommits(from: CommitIndex(1), kept: CommitIndex(3)),
+                .fetchCommitted(block.ancestors), .committed(blocks)]
+    }()
+
+    /// One with nothing, that has heard of a quorum far ahead and asked for what is between.
+    static let lagging: Room.Machine = {
+        var parameters = Room.Machine.Parameters()
+        (parameters.commitSync.threshold, parameters.commitSync.nearby, parameters.commitSync.batchCommits) = (1, 0, 2)
+        var machine = Room.Machine(index: AuthorityIndex(1), verifier: room.verifier, key: room.keys[1], start: Instant(0), schedule: .shuffled(seed: room.verifier.genesis), parameters: parameters,
+                                   executor: ChainingExecutor(), recovered: .init(reserved: Round(0)), now: Instant(3_000))
+        for block in room.disks[3].blocks where block.block.author != AuthorityIndex(1) && block.block.round > Round(4) { _ = machine.handle(.received(.block(block), from: block.block.author), now: Instant(3_000)) }
+        precondition(machine.commitSyncStatus != nil, "it lags, so it fetches commits")
+        return machine
     }()
 
     /// With the signature of the authority that sends it, so that more than the signature's check is reached.
@@ -59,7 +72,8 @@ enum AuthorityFuzz {
     static let all = [true, false].map { signs in
         Fuzz(signs ? "message as signed to an authority" : "message to an authority", weight: signs ? 0.5 : 1, baseBytes: 2 << 20, factor: 256, values: { messages.map(\.canonicalBytes) }) { input in
             guard let message = try? AuthorityMessage(canonicalBytes: input) else { return false }
-            var machine = room.machines[1]!
+            // One in two to an authority that is far behind and has asked for commits.
+            var machine = input.count.isMultiple(of: 2) ? room.machines[1]! : lagging
             let effects = machine.handle(.received(signs ? signed(message, from: 3) : message, from: AuthorityIndex(3)), now: Instant(3_010))
             guard effects.count < 1_000 else { throw Fuzz.Broken("\(effects.count) effects of one message") }
             for case .send(let answer, _) in effects where answer.canonicalBytes.count >= Limits.frameBytes { throw Fuzz.Broken("an answer larger than a frame") }

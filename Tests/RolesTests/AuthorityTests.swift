@@ -65,6 +65,10 @@ struct Room {
     var delay: UInt64 = 20
     var events: [AuthorityEvent] = []
     var trustsFewer = false
+    /// Commits below are served by nobody.
+    var kept = CommitIndex(1)
+    /// Cut off from all others.
+    var away: Set<Int> = []
     var parameters = Machine.Parameters()
     /// Of every block that authority 0 has seen committed: its round, whether it led, and the time from its creation.
     var latencies: [(round: Round, leads: Bool, milliseconds: UInt64)] = []
@@ -88,9 +92,13 @@ struct Room {
             executor: disk.executor, recovered: .init(blocks: disk.blocks, commits: disk.commits.map(\.commit), vote: disk.vote, reserved: disk.reserved), now: Instant(now))
         perform(machines[index]!.handle(.started, now: Instant(now)), of: index)
         for peer in machines.indices where peer != index && machines[peer] != nil {
-            send(.connected(index), to: peer, after: delay)
-            send(.connected(peer), to: index, after: delay)
+            greet(index, peer)
         }
+    }
+    /// A new connection between two.
+    mutating func greet(_ one: Int, _ other: Int) {
+        send(.connected(one), to: other, after: delay)
+        send(.connected(other), to: one, after: delay)
     }
     mutating func crash(_ index: Int) {
         machines[index] = nil
@@ -133,8 +141,8 @@ struct Room {
                 disks[index].commits.append(commit)
                 disks[index].vote = vote
                 disks[index].executor = machines[index]!.executor
-            case .send(let message, let peer): send(.message(message, from: index), to: peer.index, after: delay)
-            case .broadcast(let message): for peer in machines.indices where peer != index { send(.message(message, from: index), to: peer, after: delay) }
+            case .send(let message, let peer): if !away.contains(index), !away.contains(peer.index) { send(.message(message, from: index), to: peer.index, after: delay) }
+            case .broadcast(let message): for peer in machines.indices where peer != index && !away.contains(index) && !away.contains(peer) { send(.message(message, from: index), to: peer, after: delay) }
             case .load(let references, let peer):
                 let wanted = Set(references)
                 let found = disks[index].blocks.filter { wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: verifier.genesis))) }
@@ -142,6 +150,15 @@ struct Room {
             case .loadRounds(let from, let to, let peer):
                 let found = disks[index].blocks.filter { $0.block.round >= from && $0.block.round <= to }.sorted { $0.block.round < $1.block.round }.prefix(Limits.fetchBlocks)
                 perform(machines[index]!.handle(.loaded(Array(found), for: peer), now: Instant(now)), of: index)
+            case .loadCommits(let from, let to, let peer):
+                let chain = disks[index].commits.map(\.commit).filter { $0.index >= from && $0.index <= to && $0.index >= kept }
+                let round = chain.last?.leader.round ?? Round(0)
+                let voting = disks[index].blocks.filter { $0.block.round > round && $0.block.round <= round.advanced(by: 12) }
+                perform(machines[index]!.handle(.loadedCommits(chain, chain.isEmpty ? [] : voting, kept: kept, from: from, for: peer), now: Instant(now)), of: index)
+            case .loadCommitted(let references, let peer):
+                let wanted = Set(references), slots = Set(references.map(\.slot))
+                let found = disks[index].blocks.filter { slots.contains($0.block.slot) && wanted.contains(verifier.reference(of: $0)) }
+                perform(machines[index]!.handle(.loadedCommitted(found, for: peer), now: Instant(now)), of: index)
             case .wake(let time):
                 // One that comes earlier asks for the next by itself.
                 let at = max(time.rawValue, now + 1)

@@ -128,7 +128,15 @@ public struct Block: Hashable, Sendable, CanonicalCodable {
     }
 
     public var header: Header {
-        Header(epoch: epoch, round: round, author: author, timestamp: timestamp, content: Digest.tagged("assay/block-content/1") { encodeContent(into: &$0) })
+        Header(epoch: epoch, round: round, author: author, timestamp: timestamp, content: Block.content(body: body, commitVotes: commitVotes))
+    }
+    /// The digest of ancestors and transactions. Commit votes stand beside it, so that they can be shown without the rest.
+    public var body: Digest { Digest.tagged("assay/block-body/1") { encodeBody(into: &$0) } }
+    public static func content(body: Digest, commitVotes: [CommitVote]) -> Digest {
+        Digest.tagged("assay/block-content/2") {
+            $0.append(body)
+            $0.append(commitVotes)
+        }
     }
     public func digest(genesis: Digest) -> Digest { header.digest(genesis: genesis) }
 
@@ -145,13 +153,13 @@ public struct Block: Hashable, Sendable, CanonicalCodable {
         encoder.append(round)
         encoder.append(author)
         encoder.append(timestamp)
-        encodeContent(into: &encoder)
+        encodeBody(into: &encoder)
+        encoder.append(commitVotes)
     }
-    private func encodeContent(into encoder: inout CanonicalEncoder) {
+    private func encodeBody(into encoder: inout CanonicalEncoder) {
         encoder.append(ancestors)
         encoder.append(UInt32(transactions.count))
         for transaction in transactions { encoder.append(counted: transaction) }
-        encoder.append(commitVotes)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         epoch = try decoder.value()

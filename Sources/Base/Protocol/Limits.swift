@@ -11,6 +11,9 @@ public enum Limits {
     public static let blobBytes = 1 << 30
     public static let fetchReferences = 32
     public static let fetchBlocks = 64
+    /// Commits in one answer, and names in one question for blocks of commits.
+    public static let fetchCommits = 200
+    public static let committedReferences = 1_000
     /// Blocks further ahead of the last commit than this are not kept: the node has to catch up by commits.
     public static let roundsAhead: UInt64 = 500
     public static let suspendedBlocks = 5_000

@@ -57,10 +57,12 @@ public struct Proposer: Sendable {
     /// Recovery's one exception to A2: blocks for rounds this far back would fall under the others' garbage collection anyway.
     /// True if rounds were left out.
     public mutating func jump(past gcDepth: UInt64, _ dag: DAG) -> Bool {
-        guard dag.highestRound > round.advanced(by: gcDepth) else { return false }
+        // After commits were fetched the blocks that ours would stand on may be gone a little earlier.
+        let isGone = dag.evictedRound > Round(0) && dag.evictedRound.next >= round, reach = isGone ? round : round.advanced(by: gcDepth)
+        guard dag.highestRound > reach else { return false }
         var target = dag.highestRound
         while target > round, !dag.hasQuorum(at: target) { target = target.lowered(by: 1) }
-        guard target > round.advanced(by: gcDepth) else { return false }
+        guard target > reach else { return false }
         (round, enteredAt) = (target.next, nil)
         return true
     }

@@ -33,15 +33,22 @@ struct AuthorityShell<E: Executor>: Sendable {
     private var blocks: [(BlockReference, SignedBlock)] = []
     private var commits: [NodeStore.Flush] = []
     private var mustWrite = false
+    /// Commits that are kept with their blocks; nil for all.
+    let keptCommits: UInt64?
+    private var unpruned = 0
+    /// Commits between two looks at what may be dropped, and rows of one slice.
+    private static var pruneEvery: Int { 50 }
+    private static var pruneSlice: Int { 400 }
 
-    init(_ machine: Succession<E>, store: NodeStore, network: PeerNetwork, reserve: @escaping @Sendable (Reservation) throws -> Void, kept: @escaping @Sendable (E.Executed) -> ExecutedBlock?) {
-        (self.machine, self.store, self.network, self.reserve, self.kept) = (machine, store, network, reserve, kept)
+    init(_ machine: Succession<E>, store: NodeStore, network: PeerNetwork, keptCommits: UInt64? = nil, reserve: @escaping @Sendable (Reservation) throws -> Void, kept: @escaping @Sendable (E.Executed) -> ExecutedBlock?) {
+        (self.machine, self.store, self.network, self.reserve, self.kept, self.keptCommits) = (machine, store, network, reserve, kept, keptCommits)
     }
 
     /// - Throws: `StorageError`; nothing that relies on what could not be written has been sent then.
     mutating func handle(_ input: Succession<E>.Input, now: Instant) throws -> Outcome {
         var outcome = Outcome()
         try perform(machine.handle(input, now: now), now, &outcome)
+        try prune(after: outcome.executed.count)
         return outcome
     }
 
@@ -78,11 +85,30 @@ struct AuthorityShell<E: Executor>: Sendable {
             case .loadRounds(let from, let to, let epoch, let peer):
                 try write(all: true)
                 try perform(machine.handle(.loaded(try store.blocks(from: from, to: to, of: epoch), of: epoch, for: peer), now: now), now, &outcome)
+            case .loadCommits(let from, let to, let epoch, let peer):
+                try write(all: true)
+                let (commits, voting, lowest) = try store.commits(from: from, to: to, of: epoch)
+                try perform(machine.handle(.loadedCommits(commits, voting, kept: lowest, from: from, of: epoch, for: peer), now: now), now, &outcome)
+            case .loadCommitted(let references, let epoch, let peer):
+                try write(all: true)
+                try perform(machine.handle(.loadedCommitted(try store.blocks(references, of: epoch, limitBytes: AuthorityMessage.answerBytes), of: epoch, for: peer), now: now), now, &outcome)
             case .wake(let time): outcome.wakeAt = min(outcome.wakeAt ?? time, time)
             case .note(let event, let epoch): outcome.events.append((event, epoch))
             }
         }
         try write()
+    }
+
+    /// As much as came in goes out, and as much again, so that a backlog goes too; never much at once.
+    private mutating func prune(after executed: Int) throws {
+        guard let keptCommits else { return }
+        unpruned += executed
+        guard unpruned >= Self.pruneEvery else { return }
+        let slices = unpruned * (authority.committee.size + 1) * 2 / Self.pruneSlice + 1
+        unpruned = 0
+        for _ in 0..<slices {
+            guard try store.prune(keep: keptCommits, gcDepth: authority.parameters.gcDepth, reputationPeriod: authority.parameters.reputationPeriod, slice: Self.pruneSlice) > 0 else { return }
+        }
     }
 
     /// One flush for all that waits, so several effects in a row cost one.

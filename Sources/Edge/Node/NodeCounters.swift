@@ -37,12 +37,12 @@ struct NodeCounters: Sendable {
             if author == own { ownLeadersSkipped += 1 }
         case .committed(let leader, _): if leader.author == own { ownLeadersCommitted += 1 }
         case .decidedIndirectly: indirect += 1
-        case .refused: refused += 1
+        case .refused, .refusedCommits: refused += 1
         case .equivocated: equivocations += 1
-        case .diverged: isHalted = true
+        case .diverged, .commitDiffers: isHalted = true
         // Rounds begin anew.
         case .epochEnded: created = [:]
-        case .resubmitted, .jumped, .leadersChanged, .recollected: break
+        case .resubmitted, .jumped, .leadersChanged, .recollected, .syncing, .live, .pruned: break
         }
     }
     mutating func computed(_ name: JobName, _ took: Duration) {

@@ -26,10 +26,14 @@ public struct NodeFile: Codable, Sendable {
     public var trustsFewer: Bool?
     /// Largest size of the node's database in MiB: beyond it writing fails as on a full disk. Nil for none.
     public var storeLimitMiB: Int?
+    /// Commits that are kept with their blocks, for validators that catch up; older ones are dropped, and their room is given back. What RPC and audits need
+    /// (headers, receipts, logs, state) stays. Nil keeps all: who starts anew or has lost its disk begins with the first commit, so a few must.
+    public var keptCommits: UInt64?
 
-    public init(role: Role, name: String, genesis: String, data: String, listen: String? = nil, rpc: String? = nil, validatorURLs: [String], threads: Int, behaviour: String? = nil, storeLimitMiB: Int? = nil, trustsFewer: Bool? = nil) {
+    public init(role: Role, name: String, genesis: String, data: String, listen: String? = nil, rpc: String? = nil, validatorURLs: [String], threads: Int, behaviour: String? = nil, storeLimitMiB: Int? = nil, trustsFewer: Bool? = nil, keptCommits: UInt64? = nil) {
         (self.role, self.name, self.genesis, self.data, self.listen, self.rpc) = (role, name, genesis, data, listen, rpc)
         (self.validatorURLs, self.threads, self.behaviour, self.storeLimitMiB, self.trustsFewer) = (validatorURLs, threads, behaviour, storeLimitMiB, trustsFewer)
+        self.keptCommits = keptCommits
     }
 }
 
@@ -64,6 +68,7 @@ public struct NodeHome: Sendable {
         let file = try readJSON(NodeFile.self, nodeFile, what: "node file")
         guard file.role == role else { throw Failure("\(url.path) is the home of a \(file.role.rawValue), not of a \(role.rawValue)") }
         guard (1...256).contains(file.threads) else { throw Failure("node file \(nodeFile.path): threads is \(file.threads), allowed is 1…256") }
+        if let kept = file.keptCommits, kept < 1_000 { throw Failure("node file \(nodeFile.path): keptCommits is \(kept), allowed is 1000 and more", remedy: "Others catch up by these commits; leave it out to keep all.") }
         return file
     }
 

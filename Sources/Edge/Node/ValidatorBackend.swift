@@ -48,7 +48,9 @@ extension ValidatorNode {
                 let heard = peer == seat ? authority.lastOwnRound ?? Round(0) : min(authority.heardRound(of: peer), authority.dag.highestRound)
                 return .int(Int64(clamping: authority.dag.highestRound.rawValue) - Int64(clamping: heard.rawValue))
             }),
-            "leaders": ["committed": .int(Int64(clamping: counters.ownLeadersCommitted)), "skipped": .int(Int64(clamping: counters.ownLeadersSkipped))], "suspended": .int(Int64(authority.suspendedCount)),
+            "sync": authority.commitSyncStatus.map { ["mode": "commits", "from": .int(Int64(clamping: $0.start.rawValue)), "at": .int(Int64(clamping: $0.now.rawValue)), "target": .int(Int64(clamping: $0.target.rawValue))] }
+                ?? ["mode": "live"],
+            "keptFrom": .int(Int64(clamping: (try? store.lowestCommit.rawValue) ?? 0)), "leaders": ["committed": .int(Int64(clamping: counters.ownLeadersCommitted)), "skipped": .int(Int64(clamping: counters.ownLeadersSkipped))], "suspended": .int(Int64(authority.suspendedCount)),
             "missing": .int(Int64(authority.missingCount)), "pool": .int(Int64(authority.poolCount)), "halted": .bool(authority.isHalted), "obstacle": authority.obstacle.map { .string($0) } ?? .null, "skippedLeaders": .int(Int64(clamping: counters.skipped)),
             "latencyMs": ["p50": .int(Int64(counters.latency(0.5))), "p99": .int(Int64(counters.latency(0.99)))],
             "opened": run.opened.map { .int(Int64(clamping: $0.rawValue)) } ?? .null, "settled": .int(Int64(clamping: run.settled.rawValue)), "over": .bool(run.over),
@@ -79,6 +81,8 @@ extension ValidatorNode {
         add("pool_transactions", "gauge", "Transactions that wait.", [("", Double(authority.poolCount))])
         add("suspended_blocks", "gauge", "Blocks that wait for ancestors.", [("", Double(authority.suspendedCount))])
         add("missing_blocks", "gauge", "Blocks that others refer to and this node lacks.", [("", Double(authority.missingCount))])
+        add("syncing_by_commits", "gauge", "1 while commits are fetched because a quorum is far ahead.", [("", authority.commitSyncStatus == nil ? 0 : 1)])
+        add("quorum_commit", "gauge", "The highest commit that a quorum has attested.", [("", Double(authority.quorumCommit.rawValue))])
         add("halted", "gauge", "1 if this node's roots are not those of a quorum.", [("", authority.isHalted ? 1 : 0)])
         add("peers_connected", "gauge", "Connections to other validators.", [("", Double(self.network.connected.count))])
         add("network_bytes_total", "counter", "Bytes of frames, unpacked.", [("{direction=\"sent\"}", Double(network.sentBytes)), ("{direction=\"received\"}", Double(network.receivedBytes))])

@@ -66,7 +66,7 @@ public actor ValidatorNode {
         second = { try lazySecond.value() }
         queue = ComputeQueue(name: "compute \(file.name)")
         network = PeerNetwork(identity: keys.network, own: owner, genesis: genesis.digest, peers: ValidatorNode.peers(recovered.ledger), log: log)
-        shell = AuthorityShell(machine, store: store, network: network, reserve: { try LastRound.write($0, to: lastRoundFile) }) { $0 }
+        shell = AuthorityShell(machine, store: store, network: network, keptCommits: file.keptCommits, reserve: { try LastRound.write($0, to: lastRoundFile) }) { $0 }
         exchange = BlobExchange(network) { [blobs] root, chunk in blobs.chunk(root, chunk) }
         cut = Cut(home.cutFile)
     }
@@ -234,6 +234,11 @@ public actor ValidatorNode {
             log.info("epoch \(epoch) is over; epoch \(epoch.next) has \(committee.size) validators\(committee.seat(of: owner).map { ", this one in seat \($0.index)" } ?? "; this one follows without a seat")")
         case .jumped(let round): log.info("caught up: proposing again from round \(round)")
         case .leadersChanged(let absent): log.info(absent.isEmpty ? "all validators lead in turn" : "led for by others until the next period: validators \(absent.map { "\($0.index)" }.joined(separator: ", "))")
+        case .syncing(let from, let to): log.info("at commit \(from), a quorum at \(to): catching up by commits")
+        case .live(let at, let behind): log.info("following blocks from commit \(at), \(behind) behind a quorum")
+        case .refusedCommits(let peer, let fault): log.warning("validator \(peer) served commits that are refused: \(fault)")
+        case .pruned(let peer, let kept): log.info("validator \(peer) keeps commits from \(kept) on only")
+        case .commitDiffers(let commit, let ours, let quorum): log.critical("HALTED: commit \(commit) is \(ours) here and \(quorum) at a quorum")
         case .proposed, .committed, .leaderSkipped, .decidedIndirectly: break
         }
     }

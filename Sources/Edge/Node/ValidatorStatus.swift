@@ -21,8 +21,13 @@ public struct ValidatorStatus: Sendable {
         let lag = facts["lag"]?.array?.compactMap(\.int) ?? []
         let connected = Set(facts["peers"]?.array?.compactMap(\.int) ?? [])
         let own = facts["index"]?.int, behind = number("quorumCommit") - number("head")
+        let syncing = facts["sync"].flatMap { sync -> String? in
+            guard sync["mode"]?.string == "commits", let from = sync["from"]?.int, let at = sync["at"]?.int, let target = sync["target"]?.int else { return nil }
+            return "catching up by commits: at \(at) of \(target), \(target > from ? (at - from) * 100 / (target - from) : 100) % of the way from \(from)"
+        }
         var lines = [
             "\(own.map { "validator \($0)" } ?? "a validator without a seat") in epoch \(number("epoch")) of \(facts["committee"]?.array?.count ?? 0) validators, at commit \(number("head")), a quorum at \(number("quorumCommit"))\(behind > 2 ? ": \(behind) behind" : "")",
+            syncing ?? "following blocks live",
             "round \(number("round")), last own block in round \(number("lastOwnRound")), highest accepted \(number("highestRound"))",
             facts["obstacle"]?.string.map { "makes no block: \($0)" } ?? "makes blocks",
             "own leaders since the start: \(facts["leaders"]?["committed"]?.int ?? 0) committed, \(facts["leaders"]?["skipped"]?.int ?? 0) skipped",

@@ -25,7 +25,8 @@ public final class NodeStore: Sendable {
             var configuration = Configuration()
             configuration.label = "store"
             configuration.prepareDatabase { database in
-                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 2000;")
+                // Of no effect on a database that is there already; see `reclaim`.
+                try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 2000;")
                 if let limitMiB {
                     let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4_096
                     _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, limitMiB << 20 / page))")
@@ -198,6 +199,21 @@ public final class NodeStore: Sendable {
         }
     }
 
+    /// As many of some blocks as the answer's size allows, at least one.
+    public func blocks(_ references: [BlockReference], of epoch: Epoch, limitBytes: Int) throws -> [SignedBlock] {
+        try read { database in
+            let statement = try database.cachedStatement(sql: "SELECT bytes FROM block WHERE epoch = ? AND round = ? AND author = ? AND digest = ?")
+            var found: [SignedBlock] = [], bytes = 0
+            for reference in references {
+                guard let data = try Data.fetchOne(statement, arguments: [Int64(clamping: epoch.rawValue), Int64(clamping: reference.round.rawValue), reference.author.index, Data(reference.digest.bytes)]) else { continue }
+                bytes += data.count
+                if bytes > limitBytes, !found.isEmpty { break }
+                found.append(try SignedBlock(canonicalBytes: [UInt8](data)))
+            }
+            return found
+        }
+    }
+
     /// All blocks of some rounds, whole rounds as far as the answer's size allows.
     public func blocks(from: Round, to: Round, of epoch: Epoch, limitBytes: Int = 4 << 20) throws -> [SignedBlock] {
         try read { database in
@@ -213,7 +229,7 @@ public final class NodeStore: Sendable {
         }
     }
 
-    private static func blocks(_ database: Database, _ condition: String, _ arguments: StatementArguments) throws -> [SignedBlock] {
+    static func blocks(_ database: Database, _ condition: String, _ arguments: StatementArguments) throws -> [SignedBlock] {
         try Data.fetchAll(database, sql: "SELECT bytes FROM block WHERE \(condition)", arguments: arguments).map { try SignedBlock(canonicalBytes: [UInt8]($0)) }
     }
 
@@ -222,8 +238,12 @@ public final class NodeStore: Sendable {
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
         do { return try queue.read(body) } catch { throw NodeStore.explain(error, path, limitMiB: limitMiB) }
     }
-    private func write(_ body: (Database) throws -> Void) throws {
-        do { try queue.write(body) } catch { throw NodeStore.explain(error, path, limitMiB: limitMiB) }
+    func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        do { return try queue.write(body) } catch { throw NodeStore.explain(error, path, limitMiB: limitMiB) }
+    }
+
+    func writeWithoutTransaction(_ body: (Database) throws -> Void) throws {
+        do { try queue.writeWithoutTransaction(body) } catch { throw NodeStore.explain(error, path, limitMiB: limitMiB) }
     }
 
     /// Puts a name and a remedy to what SQLite says.

@@ -37,7 +37,7 @@ enum Epochs {
         let epoch = record.epoch.next, time = environment.block.time
         guard let next = environment.state[committeeKey(epoch)] else { preconditionFailure("epoch.next: the committee of epoch \(epoch) was not read") }
         // Who equivocated in an epoch pays while what it had at stake then is bound.
-        var past = record.past + [.init(epoch: record.epoch, ended: time)]
+        var past = record.past + [.init(epoch: record.epoch, last: CommitIndex(environment.block.number), ended: time)]
         for ended in past where ended.ended.advanced(by: environment.rules.unbondingMilliseconds) < time { environment.state[committeeKey(ended.epoch)] = nil }
         past.removeAll { $0.ended.advanced(by: environment.rules.unbondingMilliseconds) < time }
         record = EpochRecord(next, after: CommitIndex(environment.block.number), began: time, past: past)
@@ -92,14 +92,17 @@ struct EpochRecord: Hashable, Sendable, CanonicalCodable {
     }
     struct Past: Hashable, Sendable, CanonicalCodable {
         var epoch: Epoch
+        var last: CommitIndex
         var ended: Instant
-        init(epoch: Epoch, ended: Instant) { (self.epoch, self.ended) = (epoch, ended) }
+        init(epoch: Epoch, last: CommitIndex, ended: Instant) { (self.epoch, self.last, self.ended) = (epoch, last, ended) }
         func encode(into encoder: inout CanonicalEncoder) {
             encoder.append(epoch)
+            encoder.append(last)
             encoder.append(ended)
         }
         init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
             epoch = try decoder.value()
+            last = try decoder.value()
             ended = try decoder.value()
         }
     }
@@ -163,7 +166,9 @@ extension Ledger {
     public var epoch: Epoch { committee.epoch }
     /// The committee that comes after this one, once it is known.
     public var nextCommittee: Committee? { state[Epochs.committeeKey(epoch.next)] }
+    /// Of the epoch under way, the next once it is known, and those whose stakes are still bound.
     public func committee(of epoch: Epoch) -> Committee? { state[Epochs.committeeKey(epoch)] }
+    public func lastCommit(of epoch: Epoch) -> CommitIndex? { state[Epochs.key]?.past.last { $0.epoch == epoch }?.last }
     /// The last commit of the epoch before this one; 0 in the first.
     public var epochAfter: CommitIndex { state[Epochs.key]?.after ?? CommitIndex(0) }
     /// The commit with which this epoch began to close; nil while it goes on.

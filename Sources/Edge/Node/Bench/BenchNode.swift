@@ -150,7 +150,8 @@ actor BenchNode<E: BenchExecutor>: MeasuredNode {
             case .leaderSkipped: counts.skipped += 1
             case .decidedIndirectly: counts.indirect += 1
             case .diverged: failure = Failure("node \(plan.index) came to another state than a quorum")
-            case .proposed, .committed, .refused, .equivocated, .resubmitted, .epochEnded, .jumped, .leadersChanged, .recollected: break
+            case .commitDiffers(let commit, _, _): failure = Failure("node \(plan.index) made another commit \(commit) than a quorum")
+            case .proposed, .committed, .refused, .equivocated, .resubmitted, .epochEnded, .jumped, .leadersChanged, .recollected, .syncing, .live, .refusedCommits, .pruned: break
             }
         }
         guard let time = outcome.wakeAt, wakeAt.map({ time < $0 }) ?? true else { return }

@@ -24,7 +24,7 @@ extension ConsensusBench {
         return report(try await runProcesses(plans, homes, options, progress))
     }
 
-    private static func temporaryHome() throws -> URL {
+    static func temporaryHome() throws -> URL {
         let home = FileManager.default.temporaryDirectory.appending(path: "assay-bench-\(ProcessInfo.processInfo.processIdentifier)-\(UInt32.random(in: 0...UInt32.max))")
         do { try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true) } catch { throw Failure("cannot make \(home.path): \(error.localizedDescription)", remedy: "Give a directory with --home.") }
         return home
