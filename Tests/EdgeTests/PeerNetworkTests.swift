@@ -173,6 +173,19 @@ import Testing
         for node in [zero, one, two] { await node.stop() }
     }
 
+    @Test func `who is cut off is as if it were not named, whoever is named meanwhile, until the cut is over`() async throws {
+        let (zero, one) = try await pair()
+        one.cut([owner(0), owner(9)])
+        #expect(one.connected == [])
+        #expect(await comes { zero.connected == [] && one.counters.refused >= 2 })
+        zero.broadcast(Frame(kind: 1, bytes: [1]))
+        #expect(one.connected == [] && one.counters.receivedFrames == 0)
+        one.cut([])
+        #expect(await areConnected(zero, one))
+        await zero.stop()
+        await one.stop()
+    }
+
     @Test func `peers that are named again as they were keep their connection`() async throws {
         let ids = try (0..<2).map { _ in try NetworkIdentity.generate() }
         let one = network(ids[1], own: 1, [peer(0, ids[0])])

@@ -12,7 +12,7 @@ import Testing
         var file = EdgeFuzz.genesisFile
         let text = (0..<8_192).map { UInt8(97 + $0 % 26) }, data = folder.appending(path: "text"), genesis = folder.appending(path: "genesis.json")
         try Data(text).write(to: data)
-        file.data = .init(root: Blob.root(text).description, bytes: UInt64(text.count))
+        (file.data.root, file.data.bytes) = (Blob.root(text).description, UInt64(text.count))
         try JSONEncoder().encode(try file.sealed()).write(to: genesis)
         var options = ValidatorSetup.Options(home: folder.appending(path: "home"), genesis: genesis, data: data, listen: "127.0.0.1:7000", rpc: "127.0.0.1:7001")
         options.scryptCost = 1_024
@@ -36,7 +36,8 @@ import Testing
             #expect(registration == made.registration && registration.chainId == genesis.chainID && registration.endpoint == "127.0.0.1:7000" && made.minimumStakeTokens == "10000.5")
             let home = NodeHome(options.home), password = try home.password()
             let owner = try Keystore.read(home.ownerKeystore, password: password), node = try Keystore.read(home.nodeKeystore, password: password), consensus = try Keystore.read(home.consensusKeystore, password: password)
-            #expect(registration.owner == owner.address.description && (try home.read(role: .validator)).owner == registration.owner)
+            #expect(registration.owner == owner.address.description)
+            #expect(try home.read(role: .validator).owner == registration.owner)
 
             // What is sent to Staking, argument by argument.
             let function = ABIFunction("registerValidator(address,bytes,bytes32,bytes32,bytes32,uint16,string,bytes)"), call = try registration.call()
@@ -46,7 +47,8 @@ import Testing
                 Issue.record("other arguments: \(values)")
                 return
             }
-            #expect(values[0] == .address(node.address) && consensusKey == consensus.publicKey.bytes && consensusKey.count == 33)
+            #expect(values[0] == .address(node.address) && consensusKey.count == 33)
+            #expect(try PublicKey(consensusKey) == consensus.publicKey)
             #expect(values[3] == .bytes32(.zero) && values[5] == .uint(0 as UInt64) && values[6] == .string("127.0.0.1:7000"))
             #expect(proofs.count == 130)
             #expect(try signer(proofs.prefix(65), "assay/node-key", genesis.digest, owner.address) == node.publicKey)

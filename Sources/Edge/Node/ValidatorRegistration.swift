@@ -19,7 +19,7 @@ public struct ValidatorRegistration: Codable, Hashable, Sendable {
 
     init(_ genesis: Genesis, owner: Address, keys: ValidatorKeys, commissionBps: UInt16, endpoint: String) {
         (chainId, self.genesis, self.owner) = (genesis.chainID, genesis.digest.description, owner.description)
-        (nodeKey, consensusKey, networkKey) = (keys.node.address.description, hex(keys.consensus.publicKey.bytes), keys.networkKey.description)
+        (nodeKey, consensusKey, networkKey) = (keys.node.address.description, hex(ValidatorRegistration.compressed(keys.consensus.publicKey)), keys.networkKey.description)
         // The log is not signed by validators one by one yet.
         (logKey, beaconTip) = (Digest.zero.description, keys.beacon.tip.description)
         (self.commissionBps, self.endpoint) = (commissionBps, endpoint)
@@ -43,6 +43,9 @@ public struct ValidatorRegistration: Codable, Hashable, Sendable {
         guard chainId == chainID else { throw Failure("the registration is for chain id \(chainId), the validator asked belongs to \(chainID)", remedy: "Give a URL of the network that the home was made for.") }
     }
 
+    /// SEC 1, 33 bytes: which half of the curve y is in, and x.
+    private static func compressed(_ key: PublicKey) -> [UInt8] { [2 + key.bytes[63] & 1] + key.bytes.prefix(32) }
+
     /// What is sent to Staking, with the stake.
     public func call() throws -> [UInt8] {
         func raw(_ text: String, _ field: String) throws -> [UInt8] {
@@ -50,7 +53,7 @@ public struct ValidatorRegistration: Codable, Hashable, Sendable {
             return raw
         }
         return try ABIFunction("registerValidator(address,bytes,bytes32,bytes32,bytes32,uint16,string,bytes)").call(
-            .address(address(nodeKey, "registration: nodeKey")), .bytes(publicKey(consensusKey, "registration: consensusKey").bytes), .bytes32(digestOf(networkKey, "registration: networkKey")),
+            .address(address(nodeKey, "registration: nodeKey")), .bytes(ValidatorRegistration.compressed(publicKey(consensusKey, "registration: consensusKey"))), .bytes32(digestOf(networkKey, "registration: networkKey")),
             .bytes32(digestOf(logKey, "registration: logKey")), .bytes32(digestOf(beaconTip, "registration: beaconTip")), .uint(UInt64(commissionBps)), .string(endpoint), .bytes(raw(proofs, "proofs")))
     }
 }

@@ -1,4 +1,5 @@
 import AssayCrypto
+import AssayPrimitives
 import AssayProtocol
 import AssayRPC
 

@@ -15,6 +15,9 @@ actor ChaosNetwork {
         let client: RPCClient
         /// Nil while it is down.
         var process: ChildProcess?
+        var isStopped = false
+        /// Asking any other takes until the time limit.
+        var mayAnswer: Bool { process != nil && !isStopped }
     }
 
     let layout: Localnet.Layout
@@ -59,8 +62,13 @@ actor ChaosNetwork {
     }
     private func ended(_ process: ChildProcess) async throws { while process.isRunning { try await Task.sleep(for: .milliseconds(10)) } }
 
-    func stop(_ place: Int) { validators[place].process.map { _ = Foundation.kill($0.identifier, SIGSTOP) } }
-    func resume(_ place: Int) { validators[place].process.map { _ = Foundation.kill($0.identifier, SIGCONT) } }
+    func stop(_ place: Int) { signal(place, isStopped: true) }
+    func resume(_ place: Int) { signal(place, isStopped: false) }
+    private func signal(_ place: Int, isStopped: Bool) {
+        guard let process = validators[place].process else { return }
+        Foundation.kill(process.identifier, isStopped ? SIGSTOP : SIGCONT)
+        validators[place].isStopped = isStopped
+    }
 
     func wipe(_ place: Int, withLastRound: Bool) {
         let home = validators[place].home

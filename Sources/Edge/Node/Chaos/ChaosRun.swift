@@ -30,16 +30,23 @@ actor ChaosRun {
     func play() async {
         do {
             try await network.start()
-            try await comes("all validators at work, and a window settled") { await self.areAtWork(above: (0, 0), head: 0) && self.report.windows >= 1 }
+            try await comes("all validators at work, and a window settled") {
+                let isSo = await self.areAtWork(above: (0, 0), head: 0)
+                return isSo && self.report.windows >= 1
+            }
             say("\(options.validators) validators and \(options.trainers) trainers are at work; seed \(options.seed)")
             let end = started + .seconds(options.seconds)
             while ContinuousClock.now < end, report.steps < options.steps ?? .max {
                 try Task.checkCancellation()
-                try await step(script.next(members: members(), count: await network.validators.count))
+                let members = members(await statuses()), count = await network.validators.count
+                try await step(script.next(members: members, count: count))
             }
             // What was trained through all that is settled in the end.
             let windows = report.windows
-            try await comes("another window settled after the last trouble") { _ = await self.areAtWork(above: (0, 0), head: 0); return self.report.windows > windows }
+            try await comes("another window settled after the last trouble") {
+                let isSo = await self.areAtWork(above: (0, 0), head: 0)
+                return isSo && self.report.windows > windows
+            }
             try await check()
         } catch where !Task.isCancelled {
             report.violation = "\(error)"
@@ -72,15 +79,16 @@ actor ChaosRun {
             note(step.kind, since: right)
         }
         try await check()
-        let trouble = report.troubles[step.kind.rawValue] ?? .init()
-        say("  all at work again; commit \(report.commits), windows settled \(report.windows), \(step.kind.rawValue) for the \(trouble.count). time")
     }
 
+    /// All is well again.
     private func note(_ kind: ChaosScript.Kind, since start: ContinuousClock.Instant) {
+        let took = seconds(since: start)
         var trouble = report.troubles[kind.rawValue] ?? .init()
         trouble.count += 1
-        trouble.slowestSeconds = max(trouble.slowestSeconds, seconds(since: start))
+        trouble.slowestSeconds = max(trouble.slowestSeconds, took)
         report.troubles[kind.rawValue] = trouble
+        say("  all at work again after \(String(format: "%.1f", took)) s: commit \(report.commits), windows settled \(report.windows), epoch \(report.epochs)")
     }
 
     private func begin(_ step: ChaosScript.Step) async throws {
@@ -127,7 +135,7 @@ actor ChaosRun {
         try await network.limit(place, true)
         try await network.launch(place)
         let process = await network.validators[place].process!
-        let filler = ChaosFiller(await network.layout)
+        let filler = ChaosFiller(network.layout)
         try await comes("the end of \(process.name), whose disk is full", mayEnd: place) {
             if process.isRunning, let client = await self.client(besides: place) { await filler.send(client) }
             return !process.isRunning
@@ -145,7 +153,7 @@ actor ChaosRun {
         try await network.launch(place)
         try await network.stake(place, client)
         try await comes("validator-\(place) follows the ledger") { await self.hasCaughtUp(place) }
-        try await comes("validator-\(place) in the committee, and proposing") { await self.members().contains(place) && self.makesBlocks(place) }
+        try await comes("validator-\(place) in the committee, and proposing") { await self.makesBlocks(place) }
         note(.join, since: start)
     }
 
@@ -154,17 +162,23 @@ actor ChaosRun {
         let start = ContinuousClock.now
         try await network.unstake(place, client)
         try await comes("validator-\(place) out of the committee, and following") {
-            let isOut = await !self.members().contains(place)
-            return await isOut && self.hasCaughtUp(place)
+            let isSeated = await self.isSeated(place), hasCaughtUp = await self.hasCaughtUp(place)
+            return !isSeated && hasCaughtUp
         }
         note(.leave, since: start)
     }
 
     // MARK: What is so
 
+    /// What each says of itself; nil from whoever does not answer.
     private func statuses() async -> [JSON?] {
         var all: [JSON?] = []
-        for validator in await network.validators { all.append(try? await validator.client.call("assay_status", [], timeout: .seconds(3))) }
+        for validator in await network.validators { all.append(validator.mayAnswer ? try? await validator.client.call("assay_status", [], timeout: .seconds(3)) : nil) }
+        for status in all.compactMap(\.self) {
+            report.commits = max(report.commits, status["head"]?.int ?? 0)
+            report.windows = max(report.windows, status["settled"]?.int ?? 0)
+            report.epochs = max(report.epochs, status["epoch"]?.int ?? 0)
+        }
         return all
     }
     private func heads() async -> [Int64?] { await statuses().map { $0?["head"]?.int } }
@@ -175,21 +189,16 @@ actor ChaosRun {
     }
 
     /// Places of those in the committee, as whoever is furthest on says.
-    private func members() async -> [Int] {
-        let all = await network.validators.map(\.owner.description)
-        let furthest = await statuses().compactMap(\.self).max { ($0["head"]?.int ?? 0) < ($1["head"]?.int ?? 0) }
-        guard let owners = furthest?["committee"]?.array?.compactMap(\.string) else { return Array(0..<options.validators) }
-        return owners.compactMap { all.firstIndex(of: $0) }.sorted()
+    private func members(_ statuses: [JSON?]) -> [Int] {
+        let furthest = statuses.compactMap(\.self).max { ($0["head"]?.int ?? 0) < ($1["head"]?.int ?? 0) }
+        let owners = Set(furthest?["committee"]?.array?.compactMap(\.string) ?? [])
+        return statuses.indices.filter { place in statuses[place]?["owner"]?.string.map { owners.contains($0) } ?? false }
     }
+    private func isSeated(_ place: Int) async -> Bool { members(await statuses()).contains(place) }
 
     /// Everybody runs and is at the height of the others, above a head; and all members have made blocks above a mark.
     private func areAtWork(above mark: (epoch: Int64, round: Int64), head: Int64) async -> Bool {
-        let all = await statuses(), members = await members(), highest = all.compactMap { $0?["head"]?.int }.max() ?? 0
-        for status in all {
-            report.commits = max(report.commits, status?["head"]?.int ?? 0)
-            report.windows = max(report.windows, status?["settled"]?.int ?? 0)
-            report.epochs = max(report.epochs, status?["epoch"]?.int ?? 0)
-        }
+        let all = await statuses(), members = members(all), highest = all.compactMap { $0?["head"]?.int }.max() ?? 0
         guard highest > head else { return false }
         return all.enumerated().allSatisfy { place, status in
             guard let status, (status["head"]?.int ?? -1) + 5 >= highest, status["halted"] != .bool(true) else { return false }
@@ -200,7 +209,11 @@ actor ChaosRun {
         let all = await heads()
         return all[place].map { $0 + 5 >= all.compactMap(\.self).max() ?? 0 } ?? false
     }
-    private func makesBlocks(_ place: Int) async -> Bool { await statuses()[place].map { $0["index"]?.int != nil && ($0["lastOwnRound"]?.int ?? 0) > 0 } ?? false }
+    /// It has a seat, and has made blocks in it.
+    private func makesBlocks(_ place: Int) async -> Bool {
+        let all = await statuses()
+        return members(all).contains(place) && (all[place]?["lastOwnRound"]?.int ?? 0) > 0
+    }
     private func isParted() async -> Bool {
         for (place, status) in await statuses().enumerated() {
             if let status, await !network.isParted(place, status) { return false }
@@ -210,7 +223,7 @@ actor ChaosRun {
 
     /// One that answers.
     private func client(besides place: Int?) async -> RPCClient? {
-        for (index, validator) in await network.validators.enumerated() where index != place {
+        for (index, validator) in await network.validators.enumerated() where index != place && validator.mayAnswer {
             if await validator.client.isReachable() { return validator.client }
         }
         return nil
@@ -233,8 +246,13 @@ actor ChaosRun {
 
     /// No fork and no penalty: the block at the height that all have reached is one, and its hash covers those below it; nobody here is at fault.
     private func check() async throws {
-        let heights = await heads()
-        guard let height = heights.compactMap(\.self).min(), heights.allSatisfy({ $0 != nil }) else { throw ChaosViolation("a validator does not answer") }
+        var heights: [Int64] = []
+        try await comes("an answer from all validators") {
+            heights = await self.heads().compactMap(\.self)
+            let count = await self.network.validators.count
+            return heights.count == count
+        }
+        let height = heights.min() ?? 0
         let number = JSON.string("0x" + String(height, radix: 16))
         var hashes: [String] = []
         for validator in await network.validators { hashes.append(try await validator.client.call("eth_getBlockByNumber", [number, false])["hash"]?.string ?? "none") }
