@@ -136,7 +136,7 @@ public actor ValidatorNode {
 
     private func followCut() {
         guard let owners = cut.look() else { return }
-        log.warning("the file \(cut.file.path) cuts this node off from \(owners.count) others")
+        log.warning(owners.isEmpty ? "no longer cut off from anybody" : "the file \(cut.file.path) cuts this node off from \(owners.count) others")
         network.cut(owners)
     }
 
