@@ -75,9 +75,9 @@ test: packages-test $(VENV)/.installed
 	$(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --skip EdgeTests --skip SwarmTests
 	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter SwarmTests
-	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeTests --skip EdgeFuzzTests --skip ConsensusBenchTests
-	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeFuzzTests --no-parallel
-	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter ConsensusBenchTests --no-parallel
+	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter EdgeTests --skip EdgeFuzzTests --skip ConsensusBenchTests --skip SyncBenchTests --skip PruningTests --skip ChaosTests
+	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter 'EdgeFuzzTests|PruningTests|ChaosTests' --no-parallel
+	$(TEST_ENVIRONMENT) $(SWIFT) test -c release --skip-build --filter 'ConsensusBenchTests|SyncBenchTests' --no-parallel
 
 chaos: packages-demo build
 	@mkdir -p $(BUILD)/demo

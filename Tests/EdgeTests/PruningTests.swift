@@ -77,11 +77,11 @@ struct PruningTests {
         let store = try NodeStore(file, genesis: genesis, isDurable: false)
         try chain.extend(store, by: 95)
         while try store.prune(keep: 1, gcDepth: gcDepth, reputationPeriod: period) > 0 {}
-        #expect(try store.lowestCommit == CommitIndex(71), "the period under way and the two before")
+        #expect(try store.lowestCommit == CommitIndex(65), "three periods")
         let recovered = try store.recover(genesis, gcDepth: gcDepth, reputationPeriod: period)
         #expect(recovered.commits.first?.index == CommitIndex(71) && recovered.commits.last?.index == CommitIndex(95))
         // With each author's last block, however old it is.
-        for seat in 0..<4 { #expect(try store.lastBlock(of: AuthorityIndex(seat)) != nil) }
+        for seat in 0..<4 { #expect(try store.lastBlock(of: AuthorityIndex(seat), in: Epoch(0)) != nil) }
     }
 
     @Test func `commits of a range come without a gap with the blocks that vote for the last, and a store that has dropped them says from where it keeps them`() throws {
@@ -89,20 +89,20 @@ struct PruningTests {
         var chain = try Chain(genesis)
         let store = try NodeStore(file, genesis: genesis, isDurable: false)
         try chain.extend(store, by: 300)
-        let found = try store.commits(from: CommitIndex(11), to: CommitIndex(20))
+        let found = try store.commits(from: CommitIndex(11), to: CommitIndex(20), of: Epoch(0))
         #expect(found.commits.map(\.index) == (11...20).map { CommitIndex($0) } && found.kept == CommitIndex(1))
         #expect(found.voting.contains { $0.block.commitVotes.contains { $0.index == CommitIndex(20) && $0.commit == found.commits[9].digest } })
-        #expect(try store.commits(from: CommitIndex(301), to: CommitIndex(400)).commits.isEmpty)
+        #expect(try store.commits(from: CommitIndex(301), to: CommitIndex(400), of: Epoch(0)).commits.isEmpty)
         while try store.prune(keep: 100, gcDepth: gcDepth, reputationPeriod: period) > 0 {}
-        let gone = try store.commits(from: CommitIndex(11), to: CommitIndex(20))
+        let gone = try store.commits(from: CommitIndex(11), to: CommitIndex(20), of: Epoch(0))
         #expect(gone.commits.isEmpty && gone.kept == CommitIndex(201))
-        #expect(try store.commits(from: CommitIndex(201), to: CommitIndex(400)).commits.count == 100)
+        #expect(try store.commits(from: CommitIndex(201), to: CommitIndex(400), of: Epoch(0)).commits.count == 100)
         // Blocks by name, as many as fit, at least one.
         let names = found.commits.flatMap(\.blocks)
-        #expect(try store.blocks(names, limitBytes: 1).isEmpty, "dropped")
-        let kept = try store.commits(from: CommitIndex(201), to: CommitIndex(220)).commits.flatMap(\.blocks)
-        #expect(try store.blocks(kept, limitBytes: 1).count == 1)
-        #expect(try store.blocks(kept, limitBytes: 1 << 20).count == 20)
+        #expect(try store.blocks(names, of: Epoch(0), limitBytes: 1).isEmpty, "dropped")
+        let kept = try store.commits(from: CommitIndex(201), to: CommitIndex(220), of: Epoch(0)).commits.flatMap(\.blocks)
+        #expect(try store.blocks(kept, of: Epoch(0), limitBytes: 1).count == 1)
+        #expect(try store.blocks(kept, of: Epoch(0), limitBytes: 1 << 20).count == 20)
     }
 }
 

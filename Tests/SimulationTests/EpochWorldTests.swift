@@ -61,4 +61,18 @@ struct EpochWorldTests {
         #expect(world.checks.seen["authority: recollected", default: 0] >= 1)
         #expect(world.lastOwnRounds.allSatisfy { $0 ?? Round(0) > Round(0) })
     }
+
+    @Test func `one that is far behind fetches commits, epoch by epoch, and the end of each as blocks`() {
+        let people = WorldGenesis(validators: 4, trainers: 3, windows: 12, epochMilliseconds: 20_000)
+        let world = play(people) {
+            ($0.faults.crashEvery, $0.faults.crashFor, $0.faults.until) = (8_000, 50_000, 15_000)
+            $0.commitSync.threshold = 5
+        }
+        #expect(world.checks.violations.isEmpty)
+        #expect(world.checks.seen["validator crashed"] == 1)
+        // In the epoch in which it fell behind, in one that was over when it came back, and in the one under way.
+        #expect(world.checks.seen["authority: syncing by commits", default: 0] >= 2 && world.checks.seen["authority: live again", default: 0] >= 2)
+        #expect(world.ledgers.allSatisfy { $0.epoch >= Epoch(3) })
+        #expect(world.lastOwnRounds.allSatisfy { $0 ?? Round(0) > Round(0) })
+    }
 }

@@ -25,8 +25,9 @@ public final class NodeStore: Sendable {
             var configuration = Configuration()
             configuration.label = "store"
             configuration.prepareDatabase { database in
-                // Of no effect on a database that is there already; see `reclaim`.
-                try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 2000;")
+                // Only of one that is made now: to say it again would write into one that may be another network's. See `reclaim`.
+                if try Int.fetchOne(database, sql: "PRAGMA page_count") == 0 { try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL") }
+                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = \(isDurable ? "FULL" : "OFF"); PRAGMA wal_autocheckpoint = 2000;")
                 if let limitMiB {
                     let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4_096
                     _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, limitMiB << 20 / page))")
