@@ -65,7 +65,7 @@ struct EpochWorldTests {
     @Test func `one that is far behind fetches commits, epoch by epoch, and the end of each as blocks`() {
         let people = WorldGenesis(validators: 4, trainers: 3, windows: 12, epochMilliseconds: 20_000)
         let world = play(people) {
-            ($0.faults.crashEvery, $0.faults.crashFor, $0.faults.until) = (8_000, 50_000, 15_000)
+            ($0.faults.crashEvery, $0.faults.crashFor, $0.faults.until) = (8_000, 50_000, 60_000)
             $0.commitSync.threshold = 5
         }
         #expect(world.checks.violations.isEmpty)
