@@ -9,8 +9,9 @@ import Synchronization
 /// One attempt after another to reach a peer, until it is known otherwise or no more.
 final class Dial: Sendable {
     let peer: PeerNetwork.Peer
-    /// To wait before the next attempt; from the beginning again once the peer was greeted.
+    /// To wait before the next attempt: none at first, then more and more; the least again once the peer was greeted.
     let milliseconds = Mutex<Int64>(0)
+    static let least: Int64 = 100
     init(_ peer: PeerNetwork.Peer) { self.peer = peer }
 }
 
@@ -42,7 +43,7 @@ extension PeerNetwork {
         group.next().scheduleTask(in: .milliseconds(dial.milliseconds.withLock { $0 })) {
             let peer = dial.peer
             guard let tls = self.state.withLock({ $0.isStopped || $0.dials[peer.owner] !== dial ? nil : $0.tls }) else { return }
-            dial.milliseconds.withLock { $0 = min(2_000, max(100, $0 * 2)) }
+            dial.milliseconds.withLock { $0 = min(2_000, max(Dial.least, $0 * 2)) }
             ClientBootstrap(group: self.group).connectTimeout(.seconds(2)).channelInitializer { self.setUp($0, dial: dial, tls) }
                 .connect(host: peer.host, port: peer.port).whenComplete { result in
                     switch result {

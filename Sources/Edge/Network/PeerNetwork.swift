@@ -209,7 +209,7 @@ public final class PeerNetwork: Sendable {
             guard state.peers[owner]?.key == key else { return ("the key is not that of \(owner), which its greeting names", nil) }
             if let dial {
                 guard state.dials[owner] === dial else { return ("\(dial.peer.owner) was dialled as it was known before, or another answered", nil) }
-                dial.milliseconds.withLock { $0 = 0 }
+                dial.milliseconds.withLock { $0 = Dial.least }
             } else if owner > own { return ("\(owner) dialled, though its address is the higher one", nil) }
             let old = state.links.updateValue(Link(channel: channel), forKey: owner)
             state.otherVersions[key] = nil

@@ -78,7 +78,7 @@ public enum Chaos {
         public var text: String {
             let counts = troubles.sorted { $0.key < $1.key }.map { "  \($0.key)  \($0.value.count), all at work again within \(String(format: "%.1f", $0.value.slowestSeconds)) s" }
             let ends = violation == nil ? "no fork, nobody slashed, all caught up" : "VIOLATED"
-            return (["\(steps) troubles in \(Int(seconds)) s, beside them \(alsoKilled) killed and \(alsoStopped) stopped at the same time; \(commits) commits, \(windows) windows, \(epochs) epochs ended, blocks compared \(compared) times: \(ends)"] + counts).joined(separator: "\n")
+            return (["troubles: \(steps) in \(Int(seconds)) s, beside them \(alsoKilled) killed and \(alsoStopped) stopped at the same time; \(commits) commits, \(windows) windows, \(epochs) epochs ended, blocks compared \(compared) times: \(ends)"] + counts + (home.map { ["The network's files are in \($0)"] } ?? [])).joined(separator: "\n")
         }
     }
 
