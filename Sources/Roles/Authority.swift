@@ -191,9 +191,7 @@ public struct Authority<E: Executor>: Sendable {
         proposer = Proposer(author: index ?? last.author, committer: committer, parameters: parameters.pacing, last: last, earlier: earlier.map(\.block), now: now)
         reserved = recovered.reserved ?? Round(0)
         // A reservation is at most so far above the block before it: a database that has none so high is not the one that was written.
-        let isCertain = recovered.reserved.map { reserved in
-            reserved == Round(0) || own.map { $0.round.advanced(by: Self.reserveRounds + 1) >= reserved } ?? false
-        } ?? false
+        let isCertain = recovered.reserved.map { reserved in reserved == Round(0) || (own?.round ?? Round(0)).advanced(by: Self.reserveRounds + 1) >= reserved } ?? false
         if !isCertain, let index { recollection = Recollection(committee, of: index, atLeast: last.round, own: own, trustsFewer: parameters.trustsFewer) }
     }
 

@@ -30,7 +30,15 @@ public struct Reservation: Hashable, Sendable {
     /// Of a node that has lost it.
     package static func lost(in epoch: Epoch) -> Reservation { Reservation(epoch: epoch, round: unsure, doubtThrough: withoutEnd) }
 
-    public init(epoch: Epoch, round: Round, doubtThrough: Epoch? = nil) { (self.epoch, self.round, self.doubtThrough) = (epoch, round, doubtThrough) }
+    /// The database that was written beside it. Another one there is not the one that knows of these rounds. Nil before there was one.
+    public let store: UInt64?
+
+    public init(epoch: Epoch, round: Round, doubtThrough: Epoch? = nil, store: UInt64? = nil) { (self.epoch, self.round, self.doubtThrough, self.store) = (epoch, round, doubtThrough, store) }
+
+    /// As it holds beside a database: if that is another one, what was reserved may have been used.
+    package func beside(_ found: UInt64) -> Reservation {
+        Reservation(epoch: epoch, round: store ?? found == found ? round : Reservation.unsure, doubtThrough: doubtThrough, store: found)
+    }
     /// Of a node that has never made a block.
     public static let none = Reservation(epoch: Epoch(0), round: Round(0))
 
@@ -47,13 +55,13 @@ public struct Reservation: Hashable, Sendable {
     /// What is to be kept before own blocks of an epoch may go up to a round, or while it is not known up to which they do.
     package func reserving(_ round: Round, in epoch: Epoch) -> Reservation {
         round == Reservation.unsure || self.epoch > epoch
-            ? Reservation(epoch: max(epoch, self.epoch), round: Reservation.unsure, doubtThrough: doubtThrough)
-            : Reservation(epoch: epoch, round: round, doubtThrough: doubtThrough)
+            ? Reservation(epoch: max(epoch, self.epoch), round: Reservation.unsure, doubtThrough: doubtThrough, store: store)
+            : Reservation(epoch: epoch, round: round, doubtThrough: doubtThrough, store: store)
     }
 
     /// The others have been asked in an epoch. Nothing of ours is in a later one than the next: a quorum of them had not closed this one when we had lost our memory.
     /// In the next one we may have been before them, and must ask again.
     package func recollected(in epoch: Epoch) -> Reservation {
-        Reservation(epoch: self.epoch, round: round, doubtThrough: doubtThrough == Reservation.withoutEnd ? epoch.next : nil)
+        Reservation(epoch: self.epoch, round: round, doubtThrough: doubtThrough == Reservation.withoutEnd ? epoch.next : nil, store: store)
     }
 }

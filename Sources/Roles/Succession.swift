@@ -62,10 +62,11 @@ public struct Succession<E: Executor>: Sendable {
     /// - Parameters:
     ///   - committee: of the epoch in which the executor's next commit is.
     ///   - recovered: its `reserved` is not looked at: `reservation` says it; nil where that is lost.
+    ///   - store: which database it is: one that is made anew is another.
     public init(identity: Identity, genesis: Digest, start: Instant, committee: Committee, parameters: Authority<E>.Parameters = .init(), executor: E,
-                recovered: Authority<E>.Recovered, reservation: Reservation?, isSigned: @escaping BlockVerifier.SignatureCheck = BlockVerifier.checkSignature, now: Instant) {
+                recovered: Authority<E>.Recovered, reservation: Reservation?, store: UInt64 = 0, isSigned: @escaping BlockVerifier.SignatureCheck = BlockVerifier.checkSignature, now: Instant) {
         (self.identity, self.genesis, self.start, self.parameters, self.isSigned) = (identity, genesis, start, parameters, isSigned)
-        self.reservation = reservation ?? .lost(in: committee.epoch)
+        self.reservation = (reservation ?? .lost(in: committee.epoch)).beside(store)
         var recovered = recovered
         recovered.reserved = self.reservation.round(in: committee.epoch)
         authority = Succession.authority(identity, genesis, start, committee, parameters, executor, recovered, isSigned, now)

@@ -22,7 +22,7 @@ extension Ledger: WorldLedger {
 
     /// Everybody bonds a fixed amount in a world, so who has less was slashed.
     public var slashedIdentities: [Address] {
-        let validators = registeredValidators.filter { $0.unbonding.reduce($0.stake) { (try? $0.adding($1.amount)) ?? .max } < genesis.run.validatorMinimumStake }.map(\.owner)
+        let validators = registeredValidators.filter { $0.unbonding.reduce($0.stake) { (try? $0.adding($1.amount)) ?? .max } < WorldGenesis.validatorStake }.map(\.owner)
         let trainers = runStatus.trainers.filter { (staker($0)?.stake ?? 0) < genesis.run.trainerMinimumStake }
         return validators + trainers
     }
@@ -59,7 +59,7 @@ extension WorldGenesis {
             let person = validators[seat], owner = person.owner.address
             let proofs = NodeKeyProof.make(person.identity.nodeKey, owner: owner, genesis: genesis.digest) + ConsensusKeyProof.make(consensusKeys[seat], owner: owner, genesis: genesis.digest)
             return Transaction.dynamicFee(
-                chainID: genesis.chainID, nonce: 0, maxFeePerGas: Ledger.baseFee, gasLimit: 600_000, to: ContractAddress.staking, value: genesis.run.validatorMinimumStake,
+                chainID: genesis.chainID, nonce: 0, maxFeePerGas: Ledger.baseFee, gasLimit: 600_000, to: ContractAddress.staking, value: WorldGenesis.validatorStake,
                 data: register.call(.address(person.identity.nodeKey.address), .bytes(consensusKeys[seat].publicKey.bytes), .bytes32(WorldGenesis.networkKey(seat)), .bytes32(.zero), .bytes32(beacons[seat].tip),
                                     .uint(0), .string("127.0.0.1:\(30_000 + seat)"), .bytes(proofs)), by: person.owner).raw
         }

@@ -48,7 +48,7 @@ extension World {
             guard chance.below(1_000) < options.faults.diskLostPerMille, canForget(index) else { return }
             // The small file may go with the rest or not.
             checks.count("validator's disk lost")
-            nodes[index].disk = WorldDisk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved, isForgetful: true)
+            nodes[index].disk = WorldDisk(reserved: chance.chance(1, in: 2) ? nil : nodes[index].disk.reserved, isForgetful: true, id: nodes[index].disk.id + 1)
         }
     }
 

@@ -329,7 +329,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
         let recovered = disk.recovered(committee, of: owner(index), gcDepth: options.gcDepth, reputationPeriod: options.reputationPeriod)
         nodes[index].machine = Machine(
             identity: .init(owner: owner(index), key: world.consensusKeys[index]), genesis: genesis, start: world.genesis.time, committee: committee, parameters: parameters, executor: ledger,
-            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: nil), reservation: disk.reserved, isSigned: memory.isSigned, now: clock(index))
+            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: nil), reservation: disk.reserved, store: disk.id, isSigned: memory.isSigned, now: clock(index))
         nodes[index].scorer = ScorerShell(
             machine: Scorer(identity: world.validators[index].identity, genesis: world.genesis, beacon: world.beacons[index]), owner: world.validators[index].owner.address,
             compute: WorldCompute(behaviour: options.liars.contains(index) ? .liar : options.miscomputing.contains(index) ? .miscomputing : .honest,

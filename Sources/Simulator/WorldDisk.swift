@@ -17,6 +17,8 @@ package struct WorldDisk: Sendable {
     package private(set) var votes: [CommitVote] = []
     /// The small file beside the rest.
     package var reserved: Reservation? = Reservation.none
+    /// A database that is made anew is another.
+    package let id: UInt64
     /// Lost, and no block made since: such a one counts as faulty.
     package var isForgetful = false
     /// What the next flush will write, and whether something in it must be durable before anything leaves.
@@ -25,7 +27,7 @@ package struct WorldDisk: Sendable {
     private var before: [(written: Int, commits: Int, reserved: Reservation?)] = []
     private static let rememberedFlushes = 16
 
-    package init(reserved: Reservation? = Reservation.none, isForgetful: Bool = false) { (self.reserved, self.isForgetful) = (reserved, isForgetful) }
+    package init(reserved: Reservation? = Reservation.none, isForgetful: Bool = false, id: UInt64 = 0) { (self.reserved, self.isForgetful, self.id) = (reserved, isForgetful, id) }
 
     // MARK: writing
 
@@ -84,7 +86,7 @@ package struct WorldDisk: Sendable {
     package mutating func prune(below round: Round, of epoch: Epoch) {
         func isNeeded(_ block: VerifiedBlock) -> Bool { block.block.epoch == epoch && block.round >= round }
         guard written.count > 4 * written.lazy.filter(isNeeded).count else { return }
-        var fresh = WorldDisk(reserved: reserved, isForgetful: isForgetful)
+        var fresh = WorldDisk(reserved: reserved, isForgetful: isForgetful, id: id)
         fresh.keep(written.filter(isNeeded))
         fresh.flush()
         fresh.votes = votes

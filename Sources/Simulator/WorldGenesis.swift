@@ -20,6 +20,8 @@ public struct WorldGenesis: Sendable {
     public let beacons: [BeaconChain]
 
     public static let token = U256(1_000_000_000_000_000_000 as UInt64)
+    /// What each validator bonds.
+    static let validatorStake = tokens(10_000)
     static func networkKey(_ seat: Int) -> Digest { Digest.tagged("world/network") { $0.append(UInt32(seat)) } }
     static func tokens(_ count: UInt64) -> U256 { (try? token.multiplied(by: U256(count))) ?? token }
 
@@ -27,7 +29,7 @@ public struct WorldGenesis: Sendable {
     ///   - beaconLength: links of the first validator's chain, which may run out.
     ///   - candidates: people with a validator's keys and enough tokens who are not in the first committee.
     public init(validators count: Int = 4, candidates: Int = 0, trainers trainerCount: Int = 5, windows: UInt64, windowMilliseconds: UInt64 = 20_000, delay: TrainingRules.Delay = .continued,
-                beaconLength: Int = 1 << 10, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0) {
+                beaconLength: Int = 1 << 10, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0, validatorMinimumTokens: UInt64 = 10_000) {
         validators = (0..<count + candidates).map { Person("validator \($0)") }
         trainers = (0..<trainerCount).map { Person("trainer \($0)") }
         consensusKeys = (0..<count + candidates).map { KeyPair(seed: "world/validator \($0)/consensus") }
@@ -42,13 +44,13 @@ public struct WorldGenesis: Sendable {
         let run = RunRules(
             windowMilliseconds: windowMilliseconds, windows: windows, trainersToStart: UInt32(trainerCount), lookBack: 2, maturity: 4, scorers: 2, replayers: 2,
             replayFloor: 250_000, aggregateLimit: aggregateLimit, scoreTolerance: 2_000_000, emission: WorldGenesis.tokens(100), trainerMinimumStake: WorldGenesis.tokens(100),
-            validatorMinimumStake: WorldGenesis.tokens(10_000), unbondingMilliseconds: 600_000)
+            validatorMinimumStake: WorldGenesis.tokens(validatorMinimumTokens), unbondingMilliseconds: 600_000)
         genesis = Genesis(
             name: "world", time: Instant(1_700_000_000_000), epochMilliseconds: epochMilliseconds,
             validators: (0..<count).map { seat in
                 Genesis.Validator(owner: people[seat].owner.address, nodeKey: people[seat].identity.nodeKey.address, consensusKey: keys[seat].publicKey,
                                   networkKey: WorldGenesis.networkKey(seat), beaconTip: chains[seat].tip,
-                                  stake: WorldGenesis.tokens(10_000), endpoint: "127.0.0.1:\(30_000 + seat)")
+                                  stake: WorldGenesis.validatorStake, endpoint: "127.0.0.1:\(30_000 + seat)")
             },
             accounts: (validators + trainers).enumerated().map { place, person in
                 Genesis.Account(address: person.owner.address, balance: WorldGenesis.tokens(place >= count && place < count + candidates ? 11_000 : 1_000))

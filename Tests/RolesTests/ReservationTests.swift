@@ -39,4 +39,13 @@ struct ReservationTests {
         for epoch in 1...4 as ClosedRange<UInt64> { #expect(kept.round(in: Epoch(epoch)) == nil) }
         #expect(kept.epoch == Epoch(3))
     }
+
+    @Test func `a database that was made anew is not the one that was written beside it, and the first one is`() {
+        let kept = reservation(2, 65).beside(7)
+        #expect(kept.store == 7 && kept.round(in: Epoch(2)) == Round(65))
+        #expect(kept.reserving(Round(128), in: Epoch(2)).store == 7)
+        let other = kept.beside(8)
+        #expect(other.round(in: Epoch(2)) == nil && other.round(in: Epoch(3)) == nil)
+        #expect(other.store == 8 && other.reserving(Round(64), in: Epoch(3)).round(in: Epoch(3)) == Round(64))
+    }
 }

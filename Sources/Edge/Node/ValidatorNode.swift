@@ -55,7 +55,7 @@ public actor ValidatorNode {
         if let seat = committee.seat(of: owner), let own = try store.lastBlock(of: seat, in: committee.epoch), !recovered.blocks.contains(own) { recovered.blocks.append(own) }
         let machine = Succession(
             identity: .init(owner: owner, key: keys.consensus), genesis: genesis.digest, start: genesis.time, committee: committee, parameters: parameters, executor: recovered.ledger,
-            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: nil), reservation: try LastRound.read(lastRoundFile), now: ValidatorNode.now)
+            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: nil), reservation: try LastRound.read(lastRoundFile), store: store.id, now: ValidatorNode.now)
         scorer = Scorer(identity: Identity(owner: owner, nodeKey: keys.node), genesis: genesis, beacon: keys.beacon)
         let engine = try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: file.threads)
         try engine.firstParameters(genesis)

@@ -12,6 +12,8 @@ public final class NodeStore: Sendable {
     public static let version = 3
     private let queue: DatabaseQueue
     public let path: String
+    /// Drawn when it is made: a database that was lost and made anew is another.
+    public let id: UInt64
     private let limitMiB: Int?
 
     /// Opens or makes the store of a network.
@@ -34,12 +36,13 @@ public final class NodeStore: Sendable {
                 }
             }
             queue = try DatabaseQueue(path: url.path, configuration: configuration)
-            try NodeStore.prepare(queue, genesis, url.path)
+            id = try NodeStore.prepare(queue, genesis, url.path)
         } catch { throw NodeStore.explain(error, url.path, limitMiB: limitMiB) }
     }
 
-    private static func prepare(_ queue: DatabaseQueue, _ genesis: Genesis, _ path: String) throws {
-        try queue.write { database in
+    /// - Returns: its id.
+    private static func prepare(_ queue: DatabaseQueue, _ genesis: Genesis, _ path: String) throws -> UInt64 {
+        try queue.write { database -> UInt64 in
             if try database.tableExists("meta") {
                 let kept = try Dictionary(uniqueKeysWithValues: Row.fetchAll(database, sql: "SELECT name, value FROM meta").map { ($0["name"] as String, $0["value"] as String) })
                 guard kept["genesis"] == genesis.digest.description else {
@@ -51,7 +54,8 @@ public final class NodeStore: Sendable {
                 guard version == NodeStore.version else {
                     throw StorageError(.newerVersion, "\(path) was written by an older version of assay (format \(version), this one writes \(NodeStore.version)).\n  Move it away and start the node again: it fetches everything from the others.")
                 }
-                return
+                guard let id = kept["id"].flatMap({ UInt64($0) }) else { throw StorageError(.damaged, "\(path) has lost its id.\n  Move it away and start the node again: it fetches everything from the others.") }
+                return id
             }
             try database.execute(sql: """
                 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -63,10 +67,12 @@ public final class NodeStore: Sendable {
                 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
                 """)
             try database.execute(sql: executedTable)
-            for (name, value) in [("genesis", genesis.digest.description), ("version", String(NodeStore.version))] {
+            let id = UInt64.random(in: 1...UInt64(Int64.max))
+            for (name, value) in [("genesis", genesis.digest.description), ("version", String(NodeStore.version)), ("id", String(id))] {
                 try database.execute(sql: "INSERT INTO meta VALUES (?, ?)", arguments: [name, value])
             }
             for entry in try Ledger.genesisEntries(genesis) { try database.execute(sql: "INSERT INTO state VALUES (?, ?)", arguments: [Data(entry.key), Data(entry.value)]) }
+            return id
         }
     }
 

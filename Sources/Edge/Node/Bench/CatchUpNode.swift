@@ -28,7 +28,7 @@ actor CatchUpNode {
         let address = genesis.validators[plan.index].owner
         let machine = Succession(
             identity: .init(owner: address, key: BenchPlan.consensusKey(plan.index)), genesis: genesis.digest, start: genesis.time, committee: recovered.ledger.committee, executor: recovered.ledger,
-            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: nil), reservation: isNew ? nil : Reservation(epoch: recovered.ledger.epoch, round: own), now: ValidatorNode.now)
+            recovered: .init(blocks: recovered.blocks, commits: recovered.commits, vote: recovered.vote, reserved: nil), reservation: isNew ? nil : Reservation(epoch: recovered.ledger.epoch, round: own), store: store.id, now: ValidatorNode.now)
         let peers = try genesis.validators.map { validator in
             let (host, port) = try hostAndPort(validator.endpoint, "endpoint")
             return PeerNetwork.Peer(owner: validator.owner, host: host, port: port, key: validator.networkKey)
