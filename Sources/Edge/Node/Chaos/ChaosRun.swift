@@ -196,13 +196,15 @@ actor ChaosRun {
     }
     private func isSeated(_ place: Int) async -> Bool { members(await statuses()).contains(place) }
 
-    /// Everybody runs and is at the height of the others, above a head; and all members have made blocks above a mark.
+    /// Everybody runs and is at the height of the others, above a head; and all members have made blocks above a mark, and in the epoch in which they are:
+    /// whoever lost its disk may have to ask the others again there.
     private func areAtWork(above mark: (epoch: Int64, round: Int64), head: Int64) async -> Bool {
         let all = await statuses(), members = members(all), highest = all.compactMap { $0?["head"]?.int }.max() ?? 0
         guard highest > head else { return false }
         return all.enumerated().allSatisfy { place, status in
             guard let status, (status["head"]?.int ?? -1) + 5 >= highest, status["halted"] != .bool(true) else { return false }
-            return !members.contains(place) || (status["epoch"]?.int ?? 0, status["lastOwnRound"]?.int ?? 0) > mark
+            let last = status["lastOwnRound"]?.int ?? 0
+            return !members.contains(place) || last > 0 && (status["epoch"]?.int ?? 0, last) > mark
         }
     }
     private func hasCaughtUp(_ place: Int) async -> Bool {
