@@ -228,7 +228,7 @@ public actor ValidatorNode {
         case .equivocated(let author, let round): log.warning("validator \(author) made two blocks for round \(round); the ledger is shown both")
         case .refused(let peer, let error): log.debug("refused from \(peer): \(error.map { "\($0)" } ?? "a request that makes no sense")")
         case .resubmitted(let count): log.info("\(count) transactions are proposed again")
-        case .recollected(let round): log.warning("the disk was lost; the others hold blocks of this validator up to round \(round), it goes on above")
+        case .recollected(let round): log.warning("the disk was lost; nothing of this validator can be above round \(round), and it goes on there")
         case .epochEnded(let epoch):
             let committee = authority.executor.committee
             log.info("epoch \(epoch) is over; epoch \(epoch.next) has \(committee.size) validators\(committee.seat(of: owner).map { ", this one in seat \($0.index)" } ?? "; this one follows without a seat")")
