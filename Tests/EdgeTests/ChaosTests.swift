@@ -57,6 +57,15 @@ struct ChaosTests {
         print(outcome.errors)
     }
 
+    @Test(.enabled(if: Program.isThere, "\(Program.absent)"), .timeLimit(.minutes(20)))
+    func `one joins by stake and one leaves, and nobody restarts for it`() async throws {
+        let outcome = try await Program.run(["localnet", "chaos", "--data", Program.text!, "--only", "join,leave", "--steps", "2", "--epoch-seconds", "10", "--seconds", "900", "--json"])
+        #expect(outcome.status == 0, "\(outcome.errors.suffix(3_000))")
+        let report = try JSONDecoder().decode(Chaos.Report.self, from: Data(outcome.output.utf8))
+        #expect(report.violation == nil && report.troubles["join"]?.count == 1 && report.troubles["leave"]?.count == 1 && report.epochs >= 2, "\(report.text)")
+        print(outcome.errors)
+    }
+
     @Test(.enabled(if: Program.isThere, "\(Program.absent)")) func `a trouble that nobody knows is wrong usage`() async throws {
         let outcome = try await Program.run(["localnet", "chaos", "--data", Program.text!, "--only", "kill,earthquake"])
         #expect(outcome.status == 2 && outcome.errors.contains("earthquake") && outcome.errors.contains("wipe"), "\(outcome.errors)")
