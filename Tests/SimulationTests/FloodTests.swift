@@ -54,7 +54,7 @@ struct FloodTests {
 
     @Test(.enabled(if: Allocations.areCounted)) func `after thrice the flood an honest validator holds as many bytes`() {
         let minutes = getenv("ASSAY_FLOOD_MINUTES").flatMap { UInt64(String(cString: $0)) } ?? 3
-        // Without training: a ledger keeps a record of each window, flood or not.
+        // Nobody trains: the records that a ledger keeps of each window would be all that grows, flood or not.
         let held = (1...3).map { FloodTests.heldByOne(after: minutes * $0 / 3, trainers: 0) }
         #expect(held[0] > 100_000, "a validator of \(held[0]) bytes: something else was measured")
         #expect(held[2] < held[0] + held[0] / 4, "\(held) bytes after each third of \(minutes) minutes")
