@@ -140,8 +140,8 @@ import Testing
 
     @Test(.enabled(if: Python.isThere, Comment(rawValue: Python.absent)))
     func `every chunk's transform is what the formula gives in float64`() throws {
-        let chunks = Chunks(Kit.table), update = Kit.update(5), there = FloatBuffer(count: update.count)
-        CosineTransform(chunks, Kernels()).forward(update.pointer, into: there.pointer, work: FloatBuffer(count: update.count).pointer)
+        let chunks = Chunks(Kit.table), update = Kit.update(5), there = FloatBuffer(count: update.count), work = FloatBuffer(count: update.count)
+        withExtendedLifetime(work) { CosineTransform(chunks, Kernels()).forward(update.pointer, into: there.pointer, work: work.pointer) }
         let cases = chunks.tensors.map { tensor -> [String: Any] in
             ["rows": tensor.rows, "columns": tensor.columns, "height": tensor.height, "width": tensor.width,
              "values": (0..<tensor.rows * tensor.columns).map { Double(update[tensor.offset + $0]) }]

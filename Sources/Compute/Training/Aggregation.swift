@@ -38,9 +38,12 @@ struct Aggregation {
     }
 
     /// One copy at a time: the only rule that needs no more memory for more trainers.
-    private func mean(_ payloads: [FloatBuffer], _ admitted: (FloatBuffer) -> FloatBuffer) -> FloatBuffer {
+    private func mean(_ payloads: [FloatBuffer], _ admit: (FloatBuffer) -> FloatBuffer) -> FloatBuffer {
         let sum = FloatBuffer(count: table.count)
-        for payload in payloads { kernels.add(sum.count, sum.pointer, admitted(payload).pointer, into: sum.pointer) }
+        for payload in payloads {
+            let admitted = admit(payload)
+            withExtendedLifetime(admitted) { kernels.add(sum.count, sum.pointer, admitted.pointer, into: sum.pointer) }
+        }
         Aggregation.divide(sum, by: Float(payloads.count))
         return sum
     }

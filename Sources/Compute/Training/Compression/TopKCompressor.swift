@@ -44,17 +44,20 @@ public final class TopKCompressor: Compressor {
         kernels.job {
             var values = delta
             if let transform {
+                let work = FloatBuffer(count: chunks.count)
                 values = FloatBuffer(count: chunks.count)
-                transform.forward(delta.pointer, into: values.pointer, work: FloatBuffer(count: chunks.count).pointer)
+                withExtendedLifetime(work) { transform.forward(delta.pointer, into: values.pointer, work: work.pointer) }
             }
             payload.writing { bytes in
                 PayloadBytes.storeHead(magic, chunks.count, bytes)
                 let chunk = ChunkSelection()
-                for tensor in chunks.tensors {
-                    for number in 0..<tensor.chunks {
-                        chunk.gather(values.pointer + tensor.start(number), tensor)
-                        chunk.select(tensor.kept(kept))
-                        used += chunk.write(bits, bytes + used)
+                withExtendedLifetime(values) {
+                    for tensor in chunks.tensors {
+                        for number in 0..<tensor.chunks {
+                            chunk.gather(values.pointer + tensor.start(number), tensor)
+                            chunk.select(tensor.kept(kept))
+                            used += chunk.write(bits, bytes + used)
+                        }
                     }
                 }
             }
@@ -71,8 +74,8 @@ public final class TopKCompressor: Compressor {
             values.pointer[start + index / tensor.width * tensor.columns + index % tensor.width] = Float(code) * scale
         }
         guard let transform else { return values }
-        let out = FloatBuffer(count: chunks.count)
-        kernels.job { transform.inverse(values.pointer, into: out.pointer, work: FloatBuffer(count: chunks.count).pointer) }
+        let out = FloatBuffer(count: chunks.count), work = FloatBuffer(count: chunks.count)
+        withExtendedLifetime((values, work)) { kernels.job { transform.inverse(values.pointer, into: out.pointer, work: work.pointer) } }
         return out
     }
 
