@@ -4,6 +4,14 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#define TILES_KEPT
+#define TILES_BEGIN _tile_loadconfig
+#define TILES_END _tile_release
+#define TILE_ZERO _tile_zero
+#define TILE_LOAD _tile_loadd
+#define TILE_STORE _tile_stored
+#define TILE_DOT _tile_dpbssd
+
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,amx-tile,amx-int8"))), apply_to = function)
 #define LANES_AVX512
 #include "vector.h"

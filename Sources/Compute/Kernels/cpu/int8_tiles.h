@@ -1,4 +1,4 @@
-// The product in AMX tiles. Included by int8_amx.c.
+// The product in AMX tiles. Included by int8_amx.c with the instructions, and by int8_tiles_plain.c with what stands in for them.
 
 enum { TILE_SIDE = 32 };
 _Static_assert(TILE_SIDE == PANEL, "two tiles abreast are a panel");
@@ -15,24 +15,25 @@ _Static_assert(sizeof(tile_configuration) == 64, "a tile configuration is 64 byt
 INLINE void tiles_sums(long groups, const uint8_t *left, long stride, const uint32_t *right, int32_t *sums) {
     enum { SUMS_STRIDE = TILE_SIDE * 4, PANEL_STRIDE = PANEL * 4 };
     const uint8_t *lower = left + 16 * stride;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    TILES_KEPT
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
     for (long g = 0; g < groups; g += 16, left += 64, lower += 64, right += 16 * PANEL) {
-        _tile_loadd(4, left, stride);
-        _tile_loadd(6, right, PANEL_STRIDE);
-        _tile_dpbssd(0, 4, 6);
-        _tile_loadd(7, right + 16, PANEL_STRIDE);
-        _tile_dpbssd(1, 4, 7);
-        _tile_loadd(5, lower, stride);
-        _tile_dpbssd(2, 5, 6);
-        _tile_dpbssd(3, 5, 7);
+        TILE_LOAD(4, left, stride);
+        TILE_LOAD(6, right, PANEL_STRIDE);
+        TILE_DOT(0, 4, 6);
+        TILE_LOAD(7, right + 16, PANEL_STRIDE);
+        TILE_DOT(1, 4, 7);
+        TILE_LOAD(5, lower, stride);
+        TILE_DOT(2, 5, 6);
+        TILE_DOT(3, 5, 7);
     }
-    _tile_stored(0, sums, SUMS_STRIDE);
-    _tile_stored(1, sums + 16, SUMS_STRIDE);
-    _tile_stored(2, sums + 16 * TILE_SIDE, SUMS_STRIDE);
-    _tile_stored(3, sums + 16 * TILE_SIDE + 16, SUMS_STRIDE);
+    TILE_STORE(0, sums, SUMS_STRIDE);
+    TILE_STORE(1, sums + 16, SUMS_STRIDE);
+    TILE_STORE(2, sums + 16 * TILE_SIDE, SUMS_STRIDE);
+    TILE_STORE(3, sums + 16 * TILE_SIDE + 16, SUMS_STRIDE);
 }
 
 static void tiles_scaled(long rows, long columns, const int32_t *sums, const float *leftScales, const float *rightScales, float *c, long ldc,
@@ -53,7 +54,7 @@ static void tiles_product(long firstRow, long lastRow, long firstColumn, long la
     enum { NEAR = 512 << 10 };
     tile_configuration configuration __attribute__((aligned(64))) = {.palette = 1};
     for (int i = 0; i < 8; i++) configuration.rowBytes[i] = 64, configuration.rows[i] = 16;
-    _tile_loadconfig(&configuration);
+    TILES_BEGIN(&configuration);
     int32_t sums[TILE_SIDE * TILE_SIDE] __attribute__((aligned(64)));
     long groups = (k + CHUNK - 1) / CHUNK * 16, block = NEAR / (4 * groups + 1) / TILE_SIDE * TILE_SIDE;
     if (block < TILE_SIDE) block = TILE_SIDE;
@@ -66,5 +67,5 @@ static void tiles_product(long firstRow, long lastRow, long firstColumn, long la
                              from->rightScales + j, c + i * ldc + j, ldc, accumulate);
             }
     }
-    _tile_release();
+    TILES_END();
 }

@@ -13,7 +13,8 @@ typedef enum {
     ASSAY_INTEGERS_VNNI = 1,     ///< AVX-VNNI or AVX-512 VNNI: u8 × s8, four at a time
     ASSAY_INTEGERS_AMX = 2,      ///< AMX int8 tiles
     ASSAY_INTEGERS_DOT = 3,      ///< the dot product of AArch64
-    ASSAY_INTEGER_UNITS = 4,
+    ASSAY_INTEGERS_TILES = 4,    ///< AMX's instructions in plain C, for tests
+    ASSAY_INTEGER_UNITS = 5,
 } assay_integer_unit;
 
 typedef struct assay_int8_kernels assay_int8_kernels;

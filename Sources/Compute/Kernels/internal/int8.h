@@ -42,7 +42,8 @@ struct assay_int8_kernels {
 
 extern const assay_int8_kernels assay_int8_reference;
 #if defined(__x86_64__)
-extern const assay_int8_kernels assay_int8_avx2, assay_int8_avx2_vnni, assay_int8_avx512, assay_int8_avx512_vnni, assay_int8_avx512_amx;
+extern const assay_int8_kernels assay_int8_avx2, assay_int8_avx2_vnni, assay_int8_avx512, assay_int8_avx512_vnni, assay_int8_avx512_amx,
+    assay_int8_avx512_tiles;
 #elif defined(__aarch64__)
 extern const assay_int8_kernels assay_int8_neon, assay_int8_neon_dot;
 #endif

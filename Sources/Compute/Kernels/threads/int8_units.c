@@ -26,7 +26,7 @@ static bool tiles_permitted(void) {
 
 static bool has(assay_path path, assay_integer_unit unit) {
     uint32_t a, b, c, d, a1, b1, c1, d1;
-    if (unit == ASSAY_INTEGERS_PLAIN) return true;
+    if (unit == ASSAY_INTEGERS_PLAIN || unit == ASSAY_INTEGERS_TILES) return true;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1)) return false;
     if (unit == ASSAY_INTEGERS_VNNI) return path == ASSAY_AVX2 ? a1 >> 4 & 1 : c >> 11 & 1;
     return unit == ASSAY_INTEGERS_AMX && (d >> 24 & 1) && (d >> 25 & 1) && tiles_permitted();
@@ -37,7 +37,7 @@ const assay_int8_kernels *assay_int8_kernels_of(assay_path path, assay_integer_u
         [ASSAY_REFERENCE] = {[ASSAY_INTEGERS_PLAIN] = &assay_int8_reference},
         [ASSAY_AVX2] = {[ASSAY_INTEGERS_PLAIN] = &assay_int8_avx2, [ASSAY_INTEGERS_VNNI] = &assay_int8_avx2_vnni},
         [ASSAY_AVX512] = {[ASSAY_INTEGERS_PLAIN] = &assay_int8_avx512, [ASSAY_INTEGERS_VNNI] = &assay_int8_avx512_vnni,
-                          [ASSAY_INTEGERS_AMX] = &assay_int8_avx512_amx},
+                          [ASSAY_INTEGERS_AMX] = &assay_int8_avx512_amx, [ASSAY_INTEGERS_TILES] = &assay_int8_avx512_tiles},
     };
     if (path >= ASSAY_PATHS || unit >= ASSAY_INTEGER_UNITS || !tables[path][unit]) return NULL;
     return assay_kernels_of(path) && has(path, unit) ? tables[path][unit] : NULL;
