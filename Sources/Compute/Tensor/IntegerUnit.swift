@@ -42,3 +42,8 @@ public enum IntegerUnit: String, CaseIterable, Hashable, Sendable {
 
     private static let selection = Mutex<[KernelPath: IntegerUnit]>([:])
 }
+
+extension KernelPath {
+    /// The path that new kernels take with its unit, in the words of ASSAY_KERNELS: what a process tells those that it starts.
+    public static var currentName: String { "\(current.rawValue)-\(IntegerUnit.current(on: current).rawValue)" }
+}

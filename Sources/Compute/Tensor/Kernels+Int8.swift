@@ -27,3 +27,8 @@ extension Kernels {
         return (integers, scale)
     }
 }
+
+extension Kernels {
+    /// Integer operations done in `iterations` rounds on registers alone: the unit's peak, for benches. 0 in the reference.
+    public func integerPeakOperations(iterations: Int) -> Double { assay_int8_peak_run(integerTable, iterations) }
+}

@@ -21,5 +21,5 @@ INLINE i16 column_sums(i16 sums, u16 words) { return integer_dot(sums, (i16)(0x0
 #include "vector_int8_table.h"
 #pragma clang attribute pop
 
-const assay_int8_kernels assay_int8_avx2_vnni = INT8_TABLE("avx2-vnni", INT8_ROWS, int8_product);
+const assay_int8_kernels assay_int8_avx2_vnni = INT8_TABLE("avx2-vnni", INT8_ROWS, int8_product, int8_peak);
 #endif

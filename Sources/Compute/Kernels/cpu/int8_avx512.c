@@ -17,5 +17,5 @@ INLINE i16 column_sums(i16 sums, u16 words) { (void)words; return sums; }
 #include "vector_int8_table.h"
 #pragma clang attribute pop
 
-const assay_int8_kernels assay_int8_avx512 = INT8_TABLE("avx512", INT8_ROWS, int8_product);
+const assay_int8_kernels assay_int8_avx512 = INT8_TABLE("avx512", INT8_ROWS, int8_product, int8_peak);
 #endif

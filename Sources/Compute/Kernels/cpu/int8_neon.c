@@ -17,5 +17,5 @@ INLINE int32x4_t four_sums(int32x4_t sums, int8x16_t left, int8x16_t right) {
 #include "vector_int8_product.h"
 #include "vector_int8_table.h"
 
-const assay_int8_kernels assay_int8_neon = INT8_TABLE("neon", INT8_ROWS, int8_product);
+const assay_int8_kernels assay_int8_neon = INT8_TABLE("neon", INT8_ROWS, int8_product, int8_peak);
 #endif

@@ -16,5 +16,5 @@ INLINE int32x4_t four_sums(int32x4_t sums, int8x16_t left, int8x16_t right) { re
 #include "vector_int8_table.h"
 #pragma clang attribute pop
 
-const assay_int8_kernels assay_int8_neon_dot = INT8_TABLE("neon-dot", INT8_ROWS, int8_product);
+const assay_int8_kernels assay_int8_neon_dot = INT8_TABLE("neon-dot", INT8_ROWS, int8_product, int8_peak);
 #endif

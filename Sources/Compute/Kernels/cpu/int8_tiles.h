@@ -69,3 +69,29 @@ static void tiles_product(long firstRow, long lastRow, long firstColumn, long la
     }
     TILES_END();
 }
+
+/// Products of tiles that are already loaded, for the core's peak.
+static double tiles_peak(long iterations) {
+    tile_configuration configuration __attribute__((aligned(64))) = {.palette = 1};
+    for (int i = 0; i < 8; i++) configuration.rowBytes[i] = 64, configuration.rows[i] = 16;
+    TILES_BEGIN(&configuration);
+    TILES_KEPT
+    uint8_t bytes[16 * 64] __attribute__((aligned(64))) = {1};
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+    TILE_LOAD(4, bytes, 64);
+    TILE_LOAD(5, bytes, 64);
+    TILE_LOAD(6, bytes, 64);
+    TILE_LOAD(7, bytes, 64);
+    for (long n = 0; n < iterations; n++) {
+        TILE_DOT(0, 4, 6);
+        TILE_DOT(1, 4, 7);
+        TILE_DOT(2, 5, 6);
+        TILE_DOT(3, 5, 7);
+    }
+    TILE_STORE(0, bytes, 64);
+    TILES_END();
+    return (double)iterations * 4 * 16 * 16 * 64 * 2;
+}

@@ -43,5 +43,5 @@ INLINE i16 column_sums(i16 sums, u16 words) { (void)words; return sums; }
 #include "int8_tiles.h"
 #pragma clang attribute pop
 
-const assay_int8_kernels assay_int8_avx512_tiles = INT8_TABLE("avx512-tiles", TILE_SIDE, tiles_product);
+const assay_int8_kernels assay_int8_avx512_tiles = INT8_TABLE("avx512-tiles", TILE_SIDE, tiles_product, tiles_peak);
 #endif

@@ -66,3 +66,22 @@ static void int8_product(long firstRow, long lastRow, long firstColumn, long las
         }
     }
 }
+
+/// As many independent sums as a tile has, for the core's peak. The operands lie in memory, so that no product is made once for all.
+static double int8_peak(long iterations) {
+    enum { CHAINS = INT8_ROWS * INT8_VECTORS };
+    static i16 operands[CHAINS + 1];
+    i16 sums[CHAINS];
+    for (int i = 0; i < CHAINS; i++) sums[i] = operands[i + 1] = (i16)(i);
+    for (long n = 0; n < iterations; n++) {
+        i16 left = operands[0];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < CHAINS; i++) sums[i] = integer_dot(sums[i], left, operands[i + 1]);
+        __asm__ volatile("" : : "r"(operands) : "memory");
+    }
+    i16 total = sums[0];
+    for (int i = 1; i < CHAINS; i++) total += sums[i];
+    volatile int32_t keep = total[0];
+    (void)keep;
+    return (double)iterations * CHAINS * 16 * GROUP * 2;
+}

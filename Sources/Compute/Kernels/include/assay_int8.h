@@ -32,3 +32,6 @@ void assay_parallel_int8_matmul(const assay_int8_kernels *kernels, assay_pool *p
 
 /// The quantiser's rule for one line of `count` values that lie `step` floats apart: its integers, and its scale as the result.
 float assay_int8_quantize(long count, const float *x, long step, int8_t *out);
+
+/// For the bench: runs `iterations` rounds of independent integer products of a unit's width; returns the operations done, a product and its sum being two.
+double assay_int8_peak_run(const assay_int8_kernels *kernels, long iterations);

@@ -38,6 +38,8 @@ struct assay_int8_kernels {
     /// The reference alone: everything at once for rows firstRow ..< lastRow of C, with `workspace` of its own.
     void (*whole)(assay_orientation orientation, long firstRow, long lastRow, long n, long k, const float *a, long lda, const float *b, long ldb,
                   float *c, long ldc, bool accumulate, void *workspace);
+    /// Operations done in `iterations` rounds on registers alone; null in the reference.
+    double (*peak)(long iterations);
 };
 
 extern const assay_int8_kernels assay_int8_reference;

@@ -96,3 +96,5 @@ void assay_parallel_int8_matmul(const assay_int8_kernels *kernels, assay_pool *p
         assay_pool_run(pool, p.parts, product_part, &p);
     }
 }
+
+double assay_int8_peak_run(const assay_int8_kernels *kernels, long iterations) { return kernels->peak ? kernels->peak(iterations) : 0; }
