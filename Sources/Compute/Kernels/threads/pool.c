@@ -10,41 +10,85 @@ struct assay_pool {
     float **scratch;
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    uint64_t job;
-    int busy, named;
-    bool stopping;
+    /// The job's number above, the parts that nobody has taken yet below: whoever takes one can only take it from the job that is running, and
+    /// that job cannot end before the part is done. So a worker that comes late, or never, holds nobody up.
+    _Atomic uint64_t open;
+    atomic_long unfinished;                                     // parts that are not done
+    atomic_int asleep;                                          // workers that must be woken
+    atomic_bool callerAsleep, stopping;
+    int named;
     void (*work)(void *, long, float *);
     void *context;
-    long parts;
-    atomic_long next;
 };
 
+/// A step has hundreds of jobs, microseconds apart, and waking a sleeper takes longer than that. So who waits looks about this often first,
+/// some tens of microseconds, and sleeps only then: between steps and when idle nobody burns a core.
+enum { LOOKS = 1 << 11 };
+static inline void look_again(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("yield");
+#endif
+}
+
+static inline uint32_t parts_left(uint64_t open) { return (uint32_t)open; }
+
+static void signal_under_lock(assay_pool *pool, pthread_cond_t *condition) {
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(condition);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 static void take_parts(assay_pool *pool, float *scratch) {
-    for (;;) {
-        long part = atomic_fetch_add(&pool->next, 1);
-        if (part >= pool->parts) return;
-        pool->work(pool->context, part, scratch);
+    uint64_t open = atomic_load(&pool->open);
+    while (parts_left(open) > 0) {
+        if (!atomic_compare_exchange_weak(&pool->open, &open, open - 1)) continue;
+        pool->work(pool->context, (long)parts_left(open) - 1, scratch);
+        if (atomic_fetch_sub(&pool->unfinished, 1) == 1 && atomic_load(&pool->callerAsleep)) signal_under_lock(pool, &pool->end);
+        open = atomic_load(&pool->open);
     }
+}
+
+static bool has_work(assay_pool *pool) { return parts_left(atomic_load(&pool->open)) > 0 || atomic_load(&pool->stopping); }
+
+/// Either a sleeper is counted before a job opens, and is woken; or it sees the open parts when it looks for the last time.
+static void await_work(assay_pool *pool) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (has_work(pool)) return;
+        look_again();
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->asleep, 1);
+    while (!has_work(pool)) pthread_cond_wait(&pool->begin, &pool->lock);
+    atomic_fetch_sub(&pool->asleep, 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void await_end(assay_pool *pool) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (atomic_load(&pool->unfinished) == 0) return;
+        look_again();
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->callerAsleep, true);
+    while (atomic_load(&pool->unfinished) > 0) pthread_cond_wait(&pool->end, &pool->lock);
+    atomic_store(&pool->callerAsleep, false);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static void *worker(void *argument) {
     assay_pool *pool = argument;
     pthread_mutex_lock(&pool->lock);
     float *scratch = pool->scratch[++pool->named];
-    uint64_t done = 0;
+    pthread_mutex_unlock(&pool->lock);
     for (;;) {
-        while (pool->job == done && !pool->stopping) pthread_cond_wait(&pool->begin, &pool->lock);
-        if (pool->stopping) break;
-        done = pool->job;
-        pthread_mutex_unlock(&pool->lock);
+        await_work(pool);
+        if (atomic_load(&pool->stopping)) return NULL;
         uint64_t before = assay_float_environment_enter();
         take_parts(pool, scratch);
         if (!assay_float_environment_leave(before)) abort();
-        pthread_mutex_lock(&pool->lock);
-        if (--pool->busy == 0) pthread_cond_signal(&pool->end);
     }
-    pthread_mutex_unlock(&pool->lock);
-    return NULL;
 }
 
 static void *allocate(size_t bytes) {
@@ -71,10 +115,8 @@ assay_pool *assay_pool_create(int threads) {
 }
 
 void assay_pool_destroy(assay_pool *pool) {
-    pthread_mutex_lock(&pool->lock);
-    pool->stopping = true;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->stopping, true);
+    signal_under_lock(pool, &pool->begin);
     for (int i = 1; i < pool->threads; i++) pthread_join(pool->workers[i], NULL);
     for (int i = 0; i < pool->threads; i++) free(pool->scratch[i]);
     pthread_mutex_destroy(&pool->lock);
@@ -92,17 +134,12 @@ void assay_pool_run(assay_pool *pool, long parts, void (*work)(void *, long, flo
         for (long part = 0; part < parts; part++) work(context, part, pool->scratch[0]);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
     pool->work = work;
     pool->context = context;
-    pool->parts = parts;
-    atomic_store(&pool->next, 0);
-    pool->busy = pool->threads - 1;
-    pool->job++;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->unfinished, parts);
+    uint64_t number = (atomic_load(&pool->open) >> 32) + 1;
+    atomic_store(&pool->open, number << 32 | (uint64_t)parts);
+    if (atomic_load(&pool->asleep) > 0) signal_under_lock(pool, &pool->begin);
     take_parts(pool, pool->scratch[0]);
-    pthread_mutex_lock(&pool->lock);
-    while (pool->busy > 0) pthread_cond_wait(&pool->end, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+    await_end(pool);
 }
