@@ -17,7 +17,7 @@ func product(_ name: String, _ package: String) -> Target.Dependency { .product(
 
 let base = ["AssayPrimitives", "AssayCrypto", "AssayProtocol"]
 let chain = base + ["AssayConsensus", "AssayLedger"]
-let compute = ["AssayPrimitives", "AssayCrypto", "AssayProtocol", "CAssayKernels", "AssayTensor", "AssayTraining", "AssayScoring", "AssayAudit"]
+let compute = ["AssayPrimitives", "AssayCrypto", "AssayProtocol", "CAssayKernels", "AssayTensor", "AssayTraining", "AssayScoring", "AssayAudit", "AssayGym"]
 
 var targets: [Target] = [
     // Base: nouns
@@ -34,6 +34,7 @@ var targets: [Target] = [
     room("AssayTraining", "Sources/Compute/Training", base + ["AssayTensor"]),
     room("AssayScoring", "Sources/Compute/Scoring", base + ["AssayTensor", "AssayTraining"]),
     room("AssayAudit", "Sources/Compute/Audit", base + ["AssayTensor", "AssayTraining", "AssayScoring"]),
+    room("AssayGym", "Sources/Compute/Gym", base + ["AssayTensor", "AssayTraining"]),
 
     // Chain: integers
     room("AssayConsensus", "Sources/Chain/Consensus", base),
