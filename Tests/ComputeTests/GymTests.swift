@@ -31,7 +31,7 @@ struct SmallGym {
         while !run.result.isFinished { run.advance() }
         return run.result
     }
-    func loss(_ arm: Int = 0) throws -> Double { try #require(result(arm).points.last).validationLoss }
+    func loss(_ arm: Int = 0) throws -> Double { try #require(result(arm).finalLoss) }
 
     static let everything = #"{ "name": "all", "strategy": "diloco", "delay": "continued", "compressor": "int4", "aggregation": "clipped", "residualRestart": 4 }"#
 }
@@ -41,7 +41,7 @@ struct SmallGym {
     func `the same bits come out with two threads and on every path`(arm: String) throws {
         let gym = SmallGym(arm), one = try gym.result(), two = try gym.result(threads: 2)
         #expect(one.points.count == 4 && one.root != nil)
-        #expect(two.root == one.root && two.csv == one.csv && two.points == one.points)
+        #expect(two.root == one.root && two.csv == one.csv && two.points == one.points && two.finalLoss == one.finalLoss)
         for path in KernelPath.available {
             let other = try gym.result(path: path)
             #expect(other.root == one.root && other.csv == one.csv, "\(path)")
@@ -57,7 +57,7 @@ struct SmallGym {
             run.advance()
             run = try GymRun(plan, arm: plan.arms[0], seed: 1, threads: 1, checkpoint: run.checkpoint())
         }
-        #expect(run.result.root == whole.root && run.result.points == whole.points)
+        #expect(run.result.root == whole.root && run.result.points == whole.points && run.result.finalLoss == whole.finalLoss && whole.finalLoss != nil)
         #expect(run.result.sent == whole.sent && run.result.received == whole.received)
     }
 

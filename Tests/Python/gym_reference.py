@@ -2,7 +2,7 @@
 """One AdamW arm of a gym file in PyTorch: the same first parameters, batches, schedule and evaluation, by the rules of Docs/Gym.md alone.
 
 Usage: gym_reference.py GYM_FILE --data TEXT [--seed 1] [--steps N] [--dtype float32|float64] [--threads 1] [--progress]
-Prints JSON: the training loss of every step, and the validation losses by the steps at which the file asks for them.
+Prints JSON: the training loss of every step, the validation losses by the steps at which the file asks for them, and the final one.
 Needs torch (any version since 2.0) and numpy.
 """
 import argparse
@@ -148,10 +148,11 @@ def main():
             group["lr"] = rate(schedule, step)
         optimizer.step()
         if step + 1 == steps or (step + 1) % evaluation["every"] == 0:
-            judged[str(step + 1)] = validation(p, case, text, evaluation["finalSequences" if step + 1 == steps else "sequences"])
+            judged[str(step + 1)] = validation(p, case, text, evaluation["sequences"])
             if args.progress:
                 print(f"step {step + 1}: {judged[str(step + 1)]:.4f}", file=sys.stderr, flush=True)
-    json.dump({"losses": losses, "validation": judged, "torch": torch.__version__}, sys.stdout)
+    final = validation(p, case, text, evaluation["finalSequences"])
+    json.dump({"losses": losses, "validation": judged, "final": final, "torch": torch.__version__}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ public struct CurvePicture {
         /// By point: tokens, bytes, and the mean, lowest and highest loss.
         let points: [(tokens: Double, bytes: Double, mean: Double, low: Double, high: Double)]
         let diverged: Bool
-        var final: Double? { diverged ? nil : points.last?.mean }
+        /// Mean over the seeds that have ended.
+        let final: Double?
     }
 
     let title: String
@@ -28,7 +29,9 @@ public struct CurvePicture {
                 return (at.reduce(0.0) { $0 + Double($1.tokens) } / count, at.reduce(0.0) { $0 + Double($1.sent) } / count,
                         losses.reduce(0, +) / count, losses.min()!, losses.max()!)
             }
-            return Line(name: arm.name, colour: index % 10, dash: index / 10 % 4, points: points, diverged: runs.contains(where: \.diverged))
+            let finals = runs.compactMap(\.finalLoss), diverged = runs.contains(where: \.diverged)
+            return Line(name: arm.name, colour: index % 10, dash: index / 10 % 4, points: points, diverged: diverged,
+                        final: diverged || finals.isEmpty ? nil : finals.reduce(0, +) / Double(finals.count))
         }
     }
 
@@ -50,7 +53,7 @@ public struct CurvePicture {
                     let there = visible.map { "\(decimal($0.0, 1)),\(y($0.1.high))" }, back = visible.reversed().map { "\(decimal($0.0, 1)),\(y($0.1.low))" }
                     parts.append("<polygon class=\"band f\(line.colour)\" points=\"\((there + back).joined(separator: " "))\"/>")
                 }
-                if visible.isEmpty, let final = line.final {
+                if visible.isEmpty, let final = line.points.last?.mean {
                     // It sends nothing, so it is no curve over bytes but a mark to compare with.
                     parts.append("<line class=\"mark c\(line.colour)\" x1=\"\(decimal(x, 1))\" x2=\"\(decimal(x + panel.width, 1))\" y1=\"\(y(final))\" y2=\"\(y(final))\"><title>\(escaped(line.name))</title></line>")
                 }
@@ -117,11 +120,12 @@ public struct CurvePicture {
         }.joined()
     }
 
+    /// Without custom properties, which not every program that shows SVG knows.
     private static let style = """
-        svg { --ground: #ffffff; --ink: #1c1f24; --faint: #e3e6eb; --edge: #9aa2ae; font: 13px system-ui, "DejaVu Sans", sans-serif }
-        @media (prefers-color-scheme: dark) { svg { --ground: #14171c; --ink: #e6e9ee; --faint: #2b313a; --edge: #6b7482 } }
-        .ground { fill: var(--ground) } text { fill: var(--ink) } .caption { font-size: 17px; font-weight: 600 } .head { font-weight: 600 } .middle { text-anchor: middle } .end { text-anchor: end }
-        .grid { stroke: var(--faint) } .frame { fill: none; stroke: var(--edge) } polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round } line { stroke-width: 1.8 } .grid { stroke-width: 1 }
+        svg { font: 13px system-ui, "DejaVu Sans", sans-serif } .ground { fill: #ffffff } text { fill: #1c1f24 } .grid { stroke: #e3e6eb } .frame { fill: none; stroke: #9aa2ae }
+        @media (prefers-color-scheme: dark) { .ground { fill: #14171c } text { fill: #e6e9ee } .grid { stroke: #2b313a } .frame { stroke: #6b7482 } }
+        .caption { font-size: 17px; font-weight: 600 } .head { font-weight: 600 } .middle { text-anchor: middle } .end { text-anchor: end }
+        polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round } line { stroke-width: 1.8 } .grid { stroke-width: 1 }
         .band { stroke: none; fill-opacity: 0.15 } .mark { stroke-dasharray: 1 5; stroke-linecap: round } .d1 { stroke-dasharray: 7 4 } .d2 { stroke-dasharray: 2 4 } .d3 { stroke-dasharray: 9 3 2 3 }
         """ + "\n" + ["#3b74d8", "#e0782a", "#2f9e58", "#d1434b", "#8a63c9", "#9a6a50", "#d968b0", "#7b8594", "#a9a31f", "#2ab0c0"].enumerated().map { ".c\($0.offset) { stroke: \($0.element) } .f\($0.offset) { fill: \($0.element) }" }.joined(separator: " ")
 }

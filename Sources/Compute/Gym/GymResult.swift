@@ -26,6 +26,8 @@ public struct GymResult: Sendable {
     public internal(set) var seconds = 0.0
     /// Training ended early since parameters or payloads were no longer finite.
     public internal(set) var diverged = false
+    /// Over the part that the file names for the end; nil before it, and if training diverged.
+    public internal(set) var finalLoss: Double?
     /// Root of the last θ; nil before the end.
     public internal(set) var root: Digest?
 
@@ -49,6 +51,8 @@ public struct GymResult: Sendable {
         encoder.append(seconds)
         encoder.append(diverged)
         encoder.append(optional: root)
+        encoder.append(finalLoss != nil)
+        encoder.append(finalLoss ?? 0)
         encoder.append(UInt32(points.count))
         for point in points {
             for number in [point.step, point.tokens, point.sent] { encoder.append(UInt64(number)) }
@@ -68,6 +72,8 @@ public struct GymResult: Sendable {
         seconds = try decoder.double()
         diverged = try decoder.bool()
         root = try decoder.optional()
+        let ended = try decoder.bool(), loss = try decoder.double()
+        finalLoss = ended ? loss : nil
         points = try (0..<decoder.count(limit: 10_000_000)).map { _ in
             let step = try count(), tokens = try count(), sent = try count(), trained = try decoder.bool(), loss = try decoder.double()
             return GymPoint(step: step, tokens: tokens, trainingLoss: trained ? loss : nil, validationLoss: try decoder.double(), sent: sent)

@@ -39,7 +39,7 @@ public final class GymRun {
         if let checkpoint { try restore(checkpoint) } else { note(curve.loss(initial)) }
     }
 
-    /// Validation targets that the last point of the curve counts.
+    /// Validation targets that the final loss counts.
     public var finalTargets: Int { last.targets }
 
     /// Trains until all workers agree again, and judges if a point of the curve was reached.
@@ -57,7 +57,10 @@ public final class GymRun {
         }
         if !method.parameters.allFinite { result.diverged = true }
         if result.diverged || result.step == arm.steps {
-            if !result.diverged { note(last.loss(method.parameters)) }
+            if !result.diverged {
+                note(curve.loss(method.parameters))
+                result.finalLoss = last.targets == curve.targets ? result.points.last?.validationLoss : last.loss(method.parameters)
+            }
             result.root = method.parameters.blobRoot
         } else if result.step / plan.evaluation.every > before / plan.evaluation.every {
             note(curve.loss(method.parameters))

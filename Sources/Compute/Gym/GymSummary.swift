@@ -48,7 +48,7 @@ extension GymSummary.Line {
         seeds = results.map(\.seed)
         roots = results.map { $0.root.map { "\($0)" } ?? "" }
         diverged = results.filter(\.diverged).count
-        validationLosses = results.map { $0.diverged ? nil : $0.points.last?.validationLoss }
+        validationLosses = results.map(\.finalLoss)
         let losses = validationLosses.compactMap { $0 }, count = Double(results.count)
         let mean = losses.reduce(0, +) / Double(max(1, losses.count))
         validationLoss = losses.count == results.count ? mean : nil
@@ -81,7 +81,7 @@ extension GymSummary {
         func megabytes(_ bytes: Double) -> String { bytes == 0 ? "0" : decimal(bytes / 1e6, bytes < 1e7 ? 2 : bytes < 1e8 ? 1 : 0) }
         func share(_ link: Link?) -> String {
             guard let link else { return "" }
-            func percent(_ value: Double) -> String { decimal(value * 100, value > 0.995 || value < 0.0995 ? 1 : 0) }
+            func percent(_ value: Double) -> String { decimal(value * 100, value == 1 || (0.0995..<0.995).contains(value) ? 0 : 1) }
             return percent(link.waiting) + (link.overlapped.map { " / " + percent($0) } ?? "")
         }
         let rows = lines.map { line in

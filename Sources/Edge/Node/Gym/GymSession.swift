@@ -27,6 +27,7 @@ public struct GymSession {
         /// This run among those asked for, counted from 1.
         public let number, count: Int
         public let step, steps: Int
+        /// The curve's last point; at the end the final loss.
         public let validationLoss: Double?
         public let tokensPerSecond: Double
         public let secondsLeft: Double?
@@ -152,7 +153,7 @@ public struct GymSession {
                 let left = plan.tokens - run.result.step * arm.rows * plan.shape.context + afterThis
                 let elapsed = GymSession.seconds(start.duration(to: .now)), rate = elapsed > 0 ? Double(atStart - left) / elapsed : 0
                 progress(Progress(
-                    arm: arm.name, seed: seed, number: place + 1, count: runs.count, step: run.result.step, steps: arm.steps, validationLoss: run.result.points.last?.validationLoss,
+                    arm: arm.name, seed: seed, number: place + 1, count: runs.count, step: run.result.step, steps: arm.steps, validationLoss: run.result.finalLoss ?? run.result.points.last?.validationLoss,
                     tokensPerSecond: rate, secondsLeft: rate > 0 ? Double(left) / rate : nil, isPoint: run.result.points.count > points, diverged: run.result.diverged))
                 points = run.result.points.count
                 if run.result.isFinished || GymSession.seconds(written.duration(to: .now)) > GymSession.secondsBetweenCheckpoints { try save() }
