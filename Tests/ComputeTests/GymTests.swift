@@ -33,7 +33,7 @@ struct SmallGym {
     }
     func loss(_ arm: Int = 0) throws -> Double { try #require(result(arm).finalLoss) }
 
-    static let everything = #"{ "name": "all", "strategy": "diloco", "delay": "continued", "compressor": "int4", "aggregation": "clipped", "residualRestart": 4 }"#
+    static let everything = #"{ "name": "all", "strategy": "diloco", "delay": "continued", "compressor": "int4", "aggregation": "clipped-mean", "residualRestart": 4 }"#
 }
 
 @Suite struct GymTests {

@@ -31,7 +31,7 @@ public struct GymArm: Hashable, Sendable {
     public enum Aggregation: String, CaseIterable, Sendable {
         case mean
         /// Each tensor clipped to the lower median of the last window's norms: the network's rule.
-        case clipped
+        case clippedMean = "clipped-mean"
     }
 
     public let name: String

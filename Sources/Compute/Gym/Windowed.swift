@@ -31,7 +31,7 @@ struct Windowed: GymMethod {
         workers = (0..<arm.workers).map { _ in Worker() }
         current = initial
         // A plain mean is a clipped one whose limits are never reached.
-        newest = OuterState(parameters: initial, momentum: nil, clipNorms: arm.aggregation == .clipped ? [] : table.entries.map { _ in .infinity })
+        newest = OuterState(parameters: initial, momentum: nil, clipNorms: arm.aggregation == .clippedMean ? [] : table.entries.map { _ in .infinity })
     }
 
     mutating func round(at step: Int, limit: Int, _ place: Workplace) throws -> GymRound {
@@ -53,7 +53,7 @@ struct Windowed: GymMethod {
             }
         }
         let ofAll = seconds {
-            let next = outer.apply(newest, aggregated: decoded, judged: arm.aggregation == .clipped ? decoded : [])
+            let next = outer.apply(newest, aggregated: decoded, judged: arm.aggregation == .clippedMean ? decoded : [])
             current = arm.delay == .none ? next.parameters : newest.parameters
             newest = next
         }
