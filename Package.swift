@@ -76,7 +76,7 @@ if !inner {
         .executableTarget(name: "assay", dependencies: (rolesAndBelow + compute + ["AssaySimulator", "AssayStorage", "AssayNetwork", "AssayRPC", "AssayNode"])
             .reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }.map { .byName(name: $0) }
             + [product("ArgumentParser", "swift-argument-parser")] + log, path: "Sources/Edge/CLI"),
-        tests("EdgeTests", rolesAndBelow + ["AssaySimulator", "AssayStorage", "AssayNetwork", "AssayRPC", "AssayNode", "TestKit"], nio + log),
+        tests("EdgeTests", rolesAndBelow + ["AssayGym", "AssaySimulator", "AssayStorage", "AssayNetwork", "AssayRPC", "AssayNode", "TestKit"], nio + log),
     ]
     products += [.executable(name: "assay", targets: ["assay"])]
     dependencies += [

@@ -40,8 +40,9 @@ public struct GymSession {
     private let options: Options
     private let arms: [GymArm]
     private let seeds: [UInt64]
-    /// A killed session loses no more than this much work, and one window.
-    private static let secondsBetweenCheckpoints = 20.0
+    /// A killed session loses no more than this much work, and one window; longer for models whose checkpoints take so long to write that they would cost
+    /// more than a twentieth of the time.
+    private static let secondsBetweenCheckpoints = 20.0, shareOfCheckpoints = 0.05
 
     public init(_ options: Options) throws {
         self.options = options
@@ -141,12 +142,14 @@ public struct GymSession {
             if before.contains(where: { $0.arm == arm && $0.seed == seed && $0.isFinished }) { continue }
             let run: GymRun
             do { run = try GymRun(plan, arm: arm, seed: seed, threads: options.threads, checkpoint: try checkpoint(arm, seed)) } catch let error as GymError { throw Failure("\(error)") }
-            var written = ContinuousClock.now, points = run.result.points.count
+            var written = ContinuousClock.now, pause = GymSession.secondsBetweenCheckpoints, points = run.result.points.count
             let afterThis = place + 1 < runs.count ? tokensLeft(place + 1) : 0
             func save() throws {
+                let began = ContinuousClock.now
                 try write(run.checkpoint(), url(run.result.fileName, "state"))
                 try write(run.result.csv.utf8, url(run.result.fileName, "csv"))
                 written = .now
+                pause = max(GymSession.secondsBetweenCheckpoints, GymSession.seconds(began.duration(to: written)) / GymSession.shareOfCheckpoints)
             }
             while !run.result.isFinished {
                 run.advance()
@@ -156,7 +159,7 @@ public struct GymSession {
                     arm: arm.name, seed: seed, number: place + 1, count: runs.count, step: run.result.step, steps: arm.steps, validationLoss: run.result.finalLoss ?? run.result.points.last?.validationLoss,
                     tokensPerSecond: rate, secondsLeft: rate > 0 ? Double(left) / rate : nil, isPoint: run.result.points.count > points, diverged: run.result.diverged))
                 points = run.result.points.count
-                if run.result.isFinished || GymSession.seconds(written.duration(to: .now)) > GymSession.secondsBetweenCheckpoints { try save() }
+                if run.result.isFinished || GymSession.seconds(written.duration(to: .now)) > pause { try save() }
             }
             _ = try report()
         }
