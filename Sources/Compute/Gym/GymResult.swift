@@ -24,7 +24,7 @@ public struct GymResult: Sendable {
     public internal(set) var sent = 0, received = 0
     /// That one worker computed, evaluations apart.
     public internal(set) var seconds = 0.0
-    /// Training ended early since parameters or payloads were no longer finite.
+    /// Training ended early since a payload or the validation loss was no longer finite.
     public internal(set) var diverged = false
     /// Over the part that the file names for the end; nil before it, and if training diverged.
     public internal(set) var finalLoss: Double?

@@ -55,19 +55,19 @@ public final class GymRun {
         } catch {
             result.diverged = true          // a payload that says what is not finite is refused, as it would be by any peer
         }
-        if !method.parameters.allFinite { result.diverged = true }
-        if result.diverged || result.step == arm.steps {
-            if !result.diverged {
-                note(curve.loss(method.parameters))
-                result.finalLoss = last.targets == curve.targets ? result.points.last?.validationLoss : last.loss(method.parameters)
-            }
-            result.root = method.parameters.blobRoot
-        } else if result.step / plan.evaluation.every > before / plan.evaluation.every {
-            note(curve.loss(method.parameters))
-        }
+        let ended = result.diverged || result.step == arm.steps
+        if !result.diverged, ended || result.step / plan.evaluation.every > before / plan.evaluation.every { note(curve.loss(method.parameters)) }
+        guard result.diverged || ended else { return }
+        if !result.diverged { result.finalLoss = last.targets == curve.targets ? result.points.last?.validationLoss : last.loss(method.parameters) }
+        result.root = method.parameters.blobRoot
     }
 
+    /// Steps whose loss is not finite change nothing, so parameters that have gone too far may stay finite: what is judged tells.
     private func note(_ loss: Double) {
+        guard loss.isFinite else {
+            result.diverged = true
+            return
+        }
         result.points.append(GymPoint(
             step: result.step, tokens: result.step * arm.rows * plan.shape.context, trainingLoss: losses.count == 0 ? nil : losses.sum / Double(losses.count),
             validationLoss: loss, sent: result.sent))
