@@ -9,7 +9,7 @@ public struct FloatBits: Codable, Hashable, Sendable, CanonicalCodable {
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) { bits = try decoder.uint32() }
 }
 
-/// Sizes of the GPT-2-style transformer that a run trains.
+/// Sizes of the GPT-2-style transformer that a run trains, and the numbers it is trained in.
 public struct ModelRules: Hashable, Sendable, CanonicalCodable {
     public var name: String
     public var vocabulary: UInt32
@@ -18,14 +18,17 @@ public struct ModelRules: Hashable, Sendable, CanonicalCodable {
     public var heads: UInt32
     public var layers: UInt32
     public var biases: Bool
+    public var profile: NumericsProfile
 
-    public init(name: String, vocabulary: UInt32, context: UInt32, width: UInt32, heads: UInt32, layers: UInt32, biases: Bool) {
+    public init(name: String, vocabulary: UInt32, context: UInt32, width: UInt32, heads: UInt32, layers: UInt32, biases: Bool, profile: NumericsProfile = .f32) {
         (self.name, self.vocabulary, self.context, self.width, self.heads, self.layers, self.biases) = (name, vocabulary, context, width, heads, layers, biases)
+        self.profile = profile
     }
     public func encode(into encoder: inout CanonicalEncoder) {
         encoder.append(name)
         for number in [vocabulary, context, width, heads, layers] { encoder.append(number) }
         encoder.append(biases)
+        encoder.append(profile)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         name = try decoder.text(limit: Limits.nameBytes)
@@ -35,6 +38,7 @@ public struct ModelRules: Hashable, Sendable, CanonicalCodable {
         heads = try decoder.uint32()
         layers = try decoder.uint32()
         biases = try decoder.bool()
+        profile = try decoder.value()
     }
 }
 

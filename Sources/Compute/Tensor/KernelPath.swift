@@ -14,10 +14,17 @@ public enum KernelPath: String, CaseIterable, Hashable, Sendable {
         do { return try selectFromEnvironment() } catch { preconditionFailure("\(error)") }
     }
 
-    /// Takes the path called `name` from now on.
-    public static func select(named name: String) throws(KernelPathError) {
-        guard let path = KernelPath(rawValue: name) else { throw .unknown(name) }
+    /// Takes the path called `name` from now on: `avx512`, or with its integer unit `avx512-vnni`.
+    @discardableResult public static func select(named name: String) throws(KernelPathError) -> KernelPath {
+        let parts = name.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let path = KernelPath(rawValue: String(parts[0])) else { throw .unknown(name) }
+        if parts.count == 2 {
+            guard let unit = IntegerUnit(rawValue: String(parts[1])) else { throw .unknown(name) }
+            guard IntegerUnit.available(on: path).contains(unit) else { throw .notSupported(name) }
+            IntegerUnit.select(unit, on: path)
+        }
         try select(path)
+        return path
     }
     public static func select(_ path: KernelPath) throws(KernelPathError) {
         guard path.table != nil else { throw .notSupported(path.rawValue) }
@@ -28,10 +35,7 @@ public enum KernelPath: String, CaseIterable, Hashable, Sendable {
     @discardableResult public static func selectFromEnvironment() throws(KernelPathError) -> KernelPath {
         if let wanted = assay_kernels_wanted() {
             let name = String(cString: wanted)
-            if !name.isEmpty {
-                try select(named: name)
-                return KernelPath(rawValue: name)!
-            }
+            if !name.isEmpty { return try select(named: name) }
         }
         guard assay_machine_supported(), let fastest = available.last else { throw .machineNotSupported }
         try select(fastest)
@@ -59,9 +63,9 @@ public enum KernelPathError: Error, Hashable, Sendable, CustomStringConvertible 
     public var description: String {
         switch self {
         case .unknown(let name):
-            "ASSAY_KERNELS: there is no kernel path '\(name)'; this machine has \(KernelPath.available.map(\.rawValue).joined(separator: ", "))"
+            "ASSAY_KERNELS: there is no kernel path '\(name)'; this machine has \(IntegerUnit.allNames)"
         case .notSupported(let name):
-            "ASSAY_KERNELS: this machine cannot run the path '\(name)'; it has \(KernelPath.available.map(\.rawValue).joined(separator: ", "))"
+            "ASSAY_KERNELS: this machine cannot run the path '\(name)'; it has \(IntegerUnit.allNames)"
         case .machineNotSupported:
             "this CPU has no FMA3 and AVX2; exact kernels need them (or an AArch64 machine)"
         }

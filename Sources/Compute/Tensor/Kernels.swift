@@ -15,8 +15,15 @@ public final class Kernels: @unchecked Sendable {
     public let threads: Int
     let table: UnsafePointer<assay_kernels>
     let pool: OpaquePointer
+    /// What multiplies integers, and where it puts them; both only in profile i8.
+    public let integers: IntegerUnit
+    let integerTable: OpaquePointer
+    var integerWorkspace = FloatBuffer(count: 0)
 
-    public init(path: KernelPath = .current, threads: Int = 1) {
+    public init(path: KernelPath = .current, threads: Int = 1, integers: IntegerUnit? = nil) {
+        let integers = integers ?? .current(on: path)
+        guard let integerTable = integers.table(on: path) else { preconditionFailure("\(KernelPathError.notSupported("\(path.rawValue)-\(integers.rawValue)"))") }
+        (self.integers, self.integerTable) = (integers, integerTable)
         guard let table = path.table else { preconditionFailure("\(KernelPathError.notSupported(path.rawValue))") }
         self.path = path
         self.table = table

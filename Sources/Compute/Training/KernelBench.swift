@@ -20,6 +20,8 @@ public struct KernelBench: Encodable, Sendable {
     }
     /// Measured, one core, by path.
     public let peaks: [Peak]
+    /// Profile i8's products, by path and unit.
+    public let integers: [IntegerRate]
     /// θ_root after 50 steps of the tiny model, seed 1, on the current path.
     public let trainedRoot: Digest
     public let trainedPath: String
@@ -37,7 +39,7 @@ public func benchKernels(quick: Bool = false) -> KernelBench {
         }
     }
     var run = GoldenRun()
-    return KernelBench(rates: rates, peaks: peaks, trainedRoot: run.root(after: 50), trainedPath: run.model.kernels.path.rawValue)
+    return KernelBench(rates: rates, peaks: peaks, integers: KernelBench.integerRates(quick: quick), trainedRoot: run.root(after: 50), trainedPath: run.model.kernels.path.rawValue)
 }
 
 /// Tokens a second of whole training steps on tokens without meaning, the median of `steps` after three to warm up.

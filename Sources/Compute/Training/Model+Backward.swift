@@ -41,8 +41,8 @@ extension Model {
         _ tokens: Int, _ inputs: Int, _ outputs: Int, _ x: FloatBuffer, _ dy: FloatBuffer, _ weight: UnsafeMutablePointer<Float>,
         _ dweight: UnsafeMutablePointer<Float>, _ dbias: UnsafeMutablePointer<Float>?, into dx: FloatBuffer
     ) {
-        kernels.matmul(.tn, m: inputs, n: outputs, k: tokens, x.pointer, inputs, dy.pointer, outputs, into: dweight, outputs)
+        product(.tn, m: inputs, n: outputs, k: tokens, x.pointer, inputs, dy.pointer, outputs, into: dweight, outputs)
         if let dbias { kernels.sumRows(rows: tokens, columns: outputs, dy.pointer, into: dbias) }
-        kernels.matmul(.nt, m: tokens, n: inputs, k: outputs, dy.pointer, outputs, weight, outputs, into: dx.pointer, inputs)
+        product(.nt, m: tokens, n: inputs, k: outputs, dy.pointer, outputs, weight, outputs, into: dx.pointer, inputs)
     }
 }

@@ -43,7 +43,7 @@ extension Model {
         _ tokens: Int, _ inputs: Int, _ outputs: Int, _ x: FloatBuffer, _ weight: UnsafeMutablePointer<Float>, _ bias: UnsafeMutablePointer<Float>?,
         into y: FloatBuffer
     ) {
-        kernels.matmul(.nn, m: tokens, n: outputs, k: inputs, x.pointer, inputs, weight, outputs, into: y.pointer, outputs)
+        product(.nn, m: tokens, n: outputs, k: inputs, x.pointer, inputs, weight, outputs, into: y.pointer, outputs)
         if let bias { kernels.addBias(rows: tokens, columns: outputs, bias, to: y.pointer) }
     }
 }

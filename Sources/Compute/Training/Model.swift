@@ -33,12 +33,12 @@ public final class Model: @unchecked Sendable {
     lazy var backwardBuffers = BackwardBuffers(shape, rows: rows)
     lazy var gradient = FloatBuffer(count: table.count)
 
-    public init(shape: ModelShape, rows: Int, threads: Int = 1, path: KernelPath = .current) {
+    public init(shape: ModelShape, rows: Int, threads: Int = 1, path: KernelPath = .current, integers: IntegerUnit? = nil) {
         precondition(rows > 0, "a model for \(rows) sequences")
         self.shape = shape
         self.rows = rows
         table = ParameterTable(shape)
-        kernels = Kernels(path: path, threads: threads)
+        kernels = Kernels(path: path, threads: threads, integers: integers)
         let tokens = rows * shape.context
         func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: tokens * columns) }
         layers = (0..<shape.layers).map { _ in LayerActivations(shape, rows: rows) }

@@ -8,12 +8,15 @@ public struct ModelShape: Hashable, Sendable {
     public let heads: Int
     public let layers: Int
     public let biases: Bool
+    /// What the linear layers are multiplied in.
+    public var profile: NumericsProfile
 
     public static let tiny = ModelShape(vocabulary: 256, context: 64, width: 128, heads: 4, layers: 4)
     public static let micro = ModelShape(vocabulary: 256, context: 32, width: 32, heads: 2, layers: 2)
 
     /// A shape of our own; a wrong one is a mistake of ours.
-    public init(vocabulary: Int, context: Int, width: Int, heads: Int, layers: Int, biases: Bool = false) {
+    public init(vocabulary: Int, context: Int, width: Int, heads: Int, layers: Int, biases: Bool = false, profile: NumericsProfile = .f32) {
+        self.profile = profile
         (self.vocabulary, self.context, self.width, self.heads, self.layers, self.biases) = (vocabulary, context, width, heads, layers, biases)
         if let problem { preconditionFailure("\(problem)") }
     }
@@ -26,10 +29,17 @@ public struct ModelShape: Hashable, Sendable {
         heads = Int(rules.heads)
         layers = Int(rules.layers)
         biases = rules.biases
+        profile = rules.profile
         if let problem { throw problem }
     }
 
     public var headSize: Int { width / heads }
+    /// The same model in another profile.
+    public func with(_ profile: NumericsProfile) -> ModelShape {
+        var shape = self
+        shape.profile = profile
+        return shape
+    }
 
     private var problem: ModelShapeError? {
         if !(2...65_536).contains(vocabulary) { return .outOfRange("vocabulary", vocabulary, 2...65_536) }

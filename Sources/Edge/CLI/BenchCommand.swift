@@ -1,5 +1,6 @@
 import ArgumentParser
 import AssayNode
+import AssayProtocol
 import AssayTensor
 import AssayTraining
 import Foundation
@@ -18,6 +19,7 @@ struct BenchCommand: AsyncParsableCommand {
             if output.json { return try printJSON(report) }
             for peak in report.peaks { print("\(peak.path): peak \(String(format: "%.0f", peak.gigaflopsPerSecond)) GFLOP/s") }
             for rate in report.rates { print("\(rate.path)  \(rate.kernel)  \(rate.shape)  \(String(format: "%.1f", rate.gigaflopsPerSecond)) GFLOP/s  \(String(format: "%.0f", rate.shareOfPeak * 100)) %") }
+            for rate in report.integers { print("\(rate.path)  \(rate.kernel)  \(rate.shape)  \(String(format: "%.0f", rate.gigaoperationsPerSecond)) GOP/s  \(String(format: "%.0f", rate.shareOfPeak * 100)) %") }
             print("trained root \(report.trainedRoot)")
         }
     }
@@ -25,17 +27,20 @@ struct BenchCommand: AsyncParsableCommand {
     struct TrainCommand: ParsableCommand {
         static let configuration = CommandConfiguration(commandName: "train", abstract: "Tokens per second of training.")
         @Option(name: .long, help: "nano, char or gpt2.") var shape = "nano"
+        @Option(name: .long, help: "f32 or i8.") var profile = "f32"
         @Option(name: .long, help: "Threads.") var threads = 1
         @Option(name: .long, help: "Steps; the median counts.") var steps = 12
         @OptionGroup var output: JSONOption
         func run() throws {
             try KernelPath.selectFromEnvironment()
             guard let (modelShape, rows) = benchShape(named: shape) else { throw ValidationError("--shape \(shape): known are nano, char, gpt2") }
+            guard let numerics = NumericsProfile(named: profile) else { throw ValidationError("--profile \(profile): known are f32, i8") }
             guard (1...256).contains(threads), (1...10_000).contains(steps) else { throw ValidationError("--threads is 1…256, --steps 1…10000") }
-            let rate = benchTraining(shape: modelShape, rows: rows, threads: threads, steps: steps, path: .current)
-            struct Report: Encodable { var shape, kernels: String; var threads: Int; var tokensPerSecond: Double }
-            if output.json { return try printJSON(Report(shape: shape, kernels: KernelPath.current.rawValue, threads: threads, tokensPerSecond: rate)) }
-            print("\(shape): \(String(format: "%.0f", rate)) tokens/s, \(threads) threads, \(KernelPath.current.rawValue)")
+            let rate = benchTraining(shape: modelShape.with(numerics), rows: rows, threads: threads, steps: steps, path: .current)
+            let kernels = numerics == .i8 ? KernelPath.currentName : KernelPath.current.rawValue
+            struct Report: Encodable { var shape, profile, kernels: String; var threads: Int; var tokensPerSecond: Double }
+            if output.json { return try printJSON(Report(shape: shape, profile: profile, kernels: kernels, threads: threads, tokensPerSecond: rate)) }
+            print("\(shape), \(profile): \(String(format: "%.0f", rate)) tokens/s, \(threads) threads, \(kernels)")
         }
     }
 }

@@ -24,6 +24,8 @@ public struct GenesisFile: Codable, Sendable {
         public var name: String
         public var vocabulary, context, width, heads, layers: UInt32
         public var biases: Bool
+        /// f32 where it is not said.
+        public var profile: String?
     }
     public struct Training: Codable, Sendable {
         public var innerSteps, segmentSteps, rows: UInt32
@@ -112,7 +114,8 @@ extension GenesisFile.Model {
         for (field, value, largest) in [("vocabulary", vocabulary, 65_536), ("context", context, 8_192), ("width", width, 16_384), ("heads", heads, 256), ("layers", layers, 256)] as [(String, UInt32, UInt32)]
         where value == 0 || value > largest { throw Failure("model \(name): \(field) is \(value), allowed is 1…\(largest)") }
         guard width.isMultiple(of: heads) else { throw Failure("model \(name): width \(width) is not a multiple of heads \(heads)") }
-        return ModelRules(name: name, vocabulary: vocabulary, context: context, width: width, heads: heads, layers: layers, biases: biases)
+        guard let profile = NumericsProfile(named: profile ?? "f32") else { throw Failure("model \(name): unknown profile “\(profile ?? "")”", remedy: "Known are: f32, i8.") }
+        return ModelRules(name: name, vocabulary: vocabulary, context: context, width: width, heads: heads, layers: layers, biases: biases, profile: profile)
     }
 }
 

@@ -25,7 +25,7 @@ actor ChaosNetwork {
     private(set) var validators: [Validator] = []
     private var trainers: [ChildProcess] = []
     private var cut: [Int] = []
-    private static let environment = ["ASSAY_KERNELS": KernelPath.current.rawValue]
+    private static let environment = ["ASSAY_KERNELS": KernelPath.currentName]
 
     init(_ layout: Localnet.Layout, folder: URL) {
         (self.layout, self.folder) = (layout, folder)

@@ -120,7 +120,7 @@ private actor Run {
 
     func run() async throws -> Int32 {
         say("\(layout.validators.count) validators, \(options.trainers) honest trainers\(options.adversaries.isEmpty ? "" : ", adversaries: " + options.adversaries.joined(separator: ", ")); model \(options.model), data \(options.data.lastPathComponent)")
-        let environment = ["ASSAY_KERNELS": KernelPath.current.rawValue]
+        let environment = ["ASSAY_KERNELS": KernelPath.currentName]
         for validator in layout.validators {
             children.append(try ChildProcess(name: validator.file.name, executable: Localnet.program, arguments: ["validator", "run", "--home", validator.home.url.path, "--exit-with-parent"], environment: environment, log: validator.home.log))
         }
