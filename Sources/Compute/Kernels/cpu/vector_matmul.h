@@ -1,29 +1,45 @@
 // The matrix product in register tiles of TILE_ROWS × (16·TILE_VECTORS), over packed panels.
 // Cutting k into blocks changes no bit: a block goes on from the partial sums that the one before stored. Included once by each path's file.
 
-enum { BLOCK_K = 256, BLOCK_M = 96, BLOCK_N = 1024, PANEL = 16 * TILE_VECTORS };
+enum { BLOCK_K = 384, BLOCK_M = 384, BLOCK_N = 1536, PANEL = 16 * TILE_VECTORS };
 _Static_assert(BLOCK_M % TILE_ROWS == 0 && BLOCK_N % PANEL == 0, "blocks hold whole tiles");
 enum { MARGIN = 16 };
 _Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K + 2 * MARGIN <= ASSAY_SCRATCH_FLOATS, "packed blocks fit the scratch");
 
+/// What a tile asks memory for while it works: two lines each eight steps of k.
+typedef struct { const float *from; long apart, step; } ahead;
+
 /// C[rows, 16·vectors] (+)= panel of A · panel of B, with constant `rows` and `vectors`, so that the sums stay in registers.
-INLINE void tile(const int rows, const int vectors, long k, const float *a, const float *b, float *c, long ldc, bool accumulate) {
+INLINE void tile(const int rows, const int vectors, long k, const float *a, const float *b, float *c, long ldc, bool accumulate, ahead next) {
     f16 sums[TILE_ROWS][TILE_VECTORS];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
         for (int v = 0; v < vectors; v++) sums[i][v] = accumulate ? load(c + i * ldc + 16 * v) : splat(0.0f);
-    for (long p = 0; p < k; p++, a += TILE_ROWS, b += PANEL) {
-        f16 right[TILE_VECTORS];
+    const float *below = c + TILE_ROWS * ldc;                   // the tile of C that follows; a prefetch never faults
+#define STEP(p)                                                                                                         \
+    do {                                                                                                                \
+        f16 right[TILE_VECTORS];                                                                                        \
+        _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++) right[v] = load(b + (p) * PANEL + 16 * v);   \
+        _Pragma("clang loop unroll(full)") for (int i = 0; i < rows; i++) {                                             \
+            f16 left = splat(a[(p) * TILE_ROWS + i]);                                                                   \
+            _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++) sums[i][v] = fused(left, right[v], sums[i][v]); \
+        }                                                                                                               \
+    } while (0)
+    long p = 0;
+    for (; p + 8 <= k; p += 8, a += 8 * TILE_ROWS, b += 8 * PANEL) {
+        __builtin_prefetch(next.from, 0, 2);
+        __builtin_prefetch(next.from + next.apart, 0, 2);
+        __builtin_prefetch(below, 1, 3);
+        __builtin_prefetch(below + PANEL - 1, 1, 3);
+        next.from += next.step;
+        below += ldc;
 #pragma clang loop unroll(full)
-        for (int v = 0; v < vectors; v++) right[v] = load(b + 16 * v);
-#pragma clang loop unroll(full)
-        for (int i = 0; i < rows; i++) {
-            f16 left = splat(a[i]);
-#pragma clang loop unroll(full)
-            for (int v = 0; v < vectors; v++) sums[i][v] = fused(left, right[v], sums[i][v]);
-        }
+        for (int q = 0; q < 8; q++) STEP(q);
     }
+#pragma clang loop unroll(disable)
+    for (; p < k; p++, a += TILE_ROWS, b += PANEL) STEP(0);
+#undef STEP
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
@@ -31,7 +47,7 @@ INLINE void tile(const int rows, const int vectors, long k, const float *a, cons
 }
 
 /// A tile of any size up to the whole: the height is rounded up to a third of a tile, the width to a vector.
-static void any_tile(long rows, long columns, long k, const float *a, const float *b, float *c, long ldc, bool accumulate) {
+static void any_tile(long rows, long columns, long k, const float *a, const float *b, float *c, long ldc, bool accumulate, ahead next) {
     enum { THIRD = TILE_ROWS / 3 };
     long height = (rows + THIRD - 1) / THIRD * THIRD, width = (columns + 15) / 16 * 16;
     float edge[TILE_ROWS * PANEL] __attribute__((aligned(64)));
@@ -42,14 +58,14 @@ static void any_tile(long rows, long columns, long k, const float *a, const floa
         for (long i = 0; i < rows; i++) memcpy(edge + i * PANEL, c + i * ldc, sizeof(float) * (size_t)columns);
     int full = width == PANEL;
     if (height == TILE_ROWS) {
-        if (full) tile(TILE_ROWS, TILE_VECTORS, k, a, b, to, stride, accumulate);
-        else tile(TILE_ROWS, 1, k, a, b, to, stride, accumulate);
+        if (full) tile(TILE_ROWS, TILE_VECTORS, k, a, b, to, stride, accumulate, next);
+        else tile(TILE_ROWS, 1, k, a, b, to, stride, accumulate, next);
     } else if (height == 2 * THIRD) {
-        if (full) tile(2 * THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate);
-        else tile(2 * THIRD, 1, k, a, b, to, stride, accumulate);
+        if (full) tile(2 * THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate, next);
+        else tile(2 * THIRD, 1, k, a, b, to, stride, accumulate, next);
     } else {
-        if (full) tile(THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate);
-        else tile(THIRD, 1, k, a, b, to, stride, accumulate);
+        if (full) tile(THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate, next);
+        else tile(THIRD, 1, k, a, b, to, stride, accumulate, next);
     }
     if (partial)
         for (long i = 0; i < rows; i++) memcpy(c + i * ldc, edge + i * PANEL, sizeof(float) * (size_t)columns);
@@ -100,17 +116,19 @@ INLINE void pack_across(const long height, long rows, long k, const float *from,
     }
 }
 
-/// `to`[p][i] = from[p, i] for `columns` <= `height` columns of `from`; missing ones are +0.
+/// `to`[p][i] = from[p, i] for `columns` <= `height` columns of `from`; missing ones are +0. May write up to 16 floats past the panel.
 INLINE void pack_along(const long height, long columns, long k, const float *from, long stride, float *to) {
-    for (long p = 0; p < k; p++) {
-        long i = 0;
-        if (columns == height) {
-            memcpy(to + p * height, from + p * stride, sizeof(float) * (size_t)height);
-            continue;
+    for (long p = 0; p < k; p++, from += stride, to += height)
+        for (long i = 0; i < height; i += 16) {
+            long here = columns - i < height - i ? columns - i : height - i;
+            store(to + i, here >= 16 ? load(from + i) : load_part(from + i, here > 0 ? here : 0));
         }
-        for (; i < columns; i++) to[p * height + i] = from[p * stride + i];
-        for (; i < height; i++) to[p * height + i] = 0.0f;
-    }
+}
+
+/// Equal shares of at most `most`, in whole units.
+INLINE long share(long count, long most, long unit) {
+    long shares = (count + most - 1) / most;
+    return shares < 2 ? count : ((count + shares - 1) / shares + unit - 1) / unit * unit;
 }
 
 static void vector_matmul(assay_orientation orientation, long m, long n, long k, const float *a, long lda, const float *b, long ldb,
@@ -118,27 +136,41 @@ static void vector_matmul(assay_orientation orientation, long m, long n, long k,
     float *packedA = scratch, *packedB = scratch + BLOCK_M * BLOCK_K + MARGIN;
     if (k == 0 && !accumulate)
         for (long i = 0; i < m; i++) memset(c + i * ldc, 0, sizeof(float) * (size_t)n);
-    for (long n0 = 0; n0 < n; n0 += BLOCK_N) {
-        long nb = n - n0 < BLOCK_N ? n - n0 : BLOCK_N;
-        for (long k0 = 0; k0 < k; k0 += BLOCK_K) {
-            long kb = k - k0 < BLOCK_K ? k - k0 : BLOCK_K;
+    const bool across = orientation == ASSAY_NT, once = m <= BLOCK_M;
+    const long rowsStep = share(m, BLOCK_M, TILE_ROWS), depthStep = share(k, BLOCK_K, 16);
+    // Where one block has all rows of A, a panel of B is used but once, so all panels share the nearest memory.
+    const long columnsStep = once ? n : share(n, BLOCK_N, PANEL);
+    for (long n0 = 0; n0 < n; n0 += columnsStep) {
+        long nb = n - n0 < columnsStep ? n - n0 : columnsStep;
+        for (long k0 = 0; k0 < k; k0 += depthStep) {
+            long kb = k - k0 < depthStep ? k - k0 : depthStep;
             bool onwards = accumulate || k0 > 0;
-            for (long j = 0; j < nb; j += PANEL) {
-                long columns = nb - j < PANEL ? nb - j : PANEL;
-                if (orientation == ASSAY_NT) pack_across(PANEL, columns, kb, b + (n0 + j) * ldb + k0, ldb, packedB + j * kb);
-                else pack_along(PANEL, columns, kb, b + k0 * ldb + n0 + j, ldb, packedB + j * kb);
-            }
-            for (long m0 = 0; m0 < m; m0 += BLOCK_M) {
-                long mb = m - m0 < BLOCK_M ? m - m0 : BLOCK_M;
+            for (long m0 = 0; m0 < m; m0 += rowsStep) {
+                long mb = m - m0 < rowsStep ? m - m0 : rowsStep, tiles = (mb + TILE_ROWS - 1) / TILE_ROWS;
                 for (long i = 0; i < mb; i += TILE_ROWS) {
                     long rows = mb - i < TILE_ROWS ? mb - i : TILE_ROWS;
                     if (orientation == ASSAY_TN) pack_along(TILE_ROWS, rows, kb, a + k0 * lda + m0 + i, lda, packedA + i * kb);
                     else pack_across(TILE_ROWS, rows, kb, a + (m0 + i) * lda + k0, lda, packedA + i * kb);
                 }
-                for (long j = 0; j < nb; j += PANEL)
-                    for (long i = 0; i < mb; i += TILE_ROWS)
-                        any_tile(mb - i < TILE_ROWS ? mb - i : TILE_ROWS, nb - j < PANEL ? nb - j : PANEL, kb, packedA + i * kb,
-                                 packedB + j * kb, c + (m0 + i) * ldc + n0 + j, ldc, onwards);
+                for (long j = 0; j < nb; j += PANEL) {
+                    long columns = nb - j < PANEL ? nb - j : PANEL, following = nb - j - PANEL < PANEL ? nb - j - PANEL : PANEL;
+                    float *panel = packedB + (once ? 0 : j * kb);
+                    const float *next = across ? b + (n0 + j + PANEL) * ldb + k0 : b + k0 * ldb + n0 + j + PANEL;
+                    if (m0 == 0) {
+                        if (across) pack_across(PANEL, columns, kb, b + (n0 + j) * ldb + k0, ldb, panel);
+                        else pack_along(PANEL, columns, kb, b + k0 * ldb + n0 + j, ldb, panel);
+                    }
+                    for (long t = 0; t < tiles; t++) {
+                        long i = t * TILE_ROWS, rows = mb - i < TILE_ROWS ? mb - i : TILE_ROWS;
+                        ahead ask = {panel, 0, 0};
+                        if (m0 == 0 && following > 0) {         // the panel after this one is fetched while this one is worked on
+                            long done = across ? 2 * t : t * (kb / 8);
+                            if (across && done + 1 < following) ask = (ahead){next + done * ldb, ldb, 8};
+                            if (!across && done < kb) ask = (ahead){next + done * ldb, 16, ldb};
+                        }
+                        any_tile(rows, columns, kb, packedA + i * kb, panel, c + (m0 + i) * ldc + n0 + j, ldc, onwards, ask);
+                    }
+                }
             }
         }
     }

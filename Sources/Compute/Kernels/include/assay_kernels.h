@@ -10,7 +10,7 @@
 /// Attention works in tiles of this many queries; a tile sees the keys up to its own end, those above the diagonal with probability +0.
 #define ASSAY_QUERY_TILE 16
 /// Floats of scratch that a thread of a pool has for packing.
-#define ASSAY_SCRATCH_FLOATS (1 << 19)
+#define ASSAY_SCRATCH_FLOATS (1 << 20)
 
 /// Which operand is read across its rows: C = A·B, A·Bᵀ or Aᵀ·B, all row-major.
 typedef enum { ASSAY_NN = 0, ASSAY_NT = 1, ASSAY_TN = 2 } assay_orientation;

@@ -17,12 +17,20 @@ typedef struct {
     bool accumulate;
 } product;
 
+/// The longer side of C is split, so that what each thread packs for itself is the smaller operand.
 static void product_part(void *context, long part, float *scratch) {
     const product *p = context;
-    long first = part_start(p->m, p->parts, part, 12), last = part_start(p->m, p->parts, part + 1, 12);
-    const float *a = p->orientation == ASSAY_TN ? p->a + first : p->a + first * p->lda;
-    if (last > first)
-        p->kernels->matmul(p->orientation, last - first, p->n, p->k, a, p->lda, p->b, p->ldb, p->c + first * p->ldc, p->ldc, p->accumulate, scratch);
+    if (p->m >= p->n) {
+        long first = part_start(p->m, p->parts, part, 12), last = part_start(p->m, p->parts, part + 1, 12);
+        const float *a = p->orientation == ASSAY_TN ? p->a + first : p->a + first * p->lda;
+        if (last > first)
+            p->kernels->matmul(p->orientation, last - first, p->n, p->k, a, p->lda, p->b, p->ldb, p->c + first * p->ldc, p->ldc, p->accumulate, scratch);
+    } else {
+        long first = part_start(p->n, p->parts, part, 32), last = part_start(p->n, p->parts, part + 1, 32);
+        const float *b = p->orientation == ASSAY_NT ? p->b + first * p->ldb : p->b + first;
+        if (last > first)
+            p->kernels->matmul(p->orientation, p->m, last - first, p->k, p->a, p->lda, b, p->ldb, p->c + first, p->ldc, p->accumulate, scratch);
+    }
 }
 
 void assay_parallel_matmul(const assay_kernels *kernels, assay_pool *pool, assay_orientation orientation, long m, long n, long k,
