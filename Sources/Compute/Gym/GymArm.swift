@@ -5,33 +5,15 @@ import AssayTraining
 
 /// One way of training, with everything settled.
 public struct GymArm: Hashable, Sendable {
-    public enum Strategy: String, CaseIterable, Sendable {
+    public enum Strategy: String, NamedRule {
         /// One worker.
         case adamw
         /// Gradients averaged after every step, in worker order.
         case allreduce
         /// Windows of inner steps, payloads, an outer step.
         case diloco
-    }
-    /// Where a worker starts a window, and when its payload is in θ (`Docs/Training.md`).
-    public enum Delay: String, CaseIterable, Sendable {
-        /// From θ with all payloads in it.
-        case none
-        /// From θ without the last window's payloads: they are still under way, and their progress is made twice.
-        case plain
-        /// From that θ less the worker's own payload of the last window.
-        case continued
-    }
-    public enum InnerState: String, CaseIterable, Sendable {
-        /// m = v = 0 when a window begins.
-        case reset
-        /// They go on.
-        case carry
-    }
-    public enum Aggregation: String, CaseIterable, Sendable {
-        case mean
-        /// Each tensor clipped to the lower median of the last window's norms: the network's rule.
-        case clippedMean = "clipped-mean"
+
+        public var name: String { rawValue }
     }
 
     public let name: String
@@ -42,23 +24,13 @@ public struct GymArm: Hashable, Sendable {
     public let rows: Int
     /// Steps of every worker.
     public let steps: Int
-    /// H.
-    public let innerSteps: Int
-    public let delay: Delay
-    public let outerLearningRate: Float
-    public let outerMomentum: Float
-    public let aggregation: Aggregation
-    public let firstClip: Float
-    public let innerState: InnerState
-    public let compressor: TrainingRules.Compressor
-    public let rank: Int
-    public let feedbackDecay: Float
-    /// Residuals restart from zero in windows divisible by this; 0 for never.
-    public let residualRestart: Int
-    public let optimizer: OptimizerRules
+    /// The rules as the network has them: H, delay, inner state, compressor, aggregation, outer and inner step.
+    public let rules: TrainingRules
 
     /// Sequences of a step for one worker.
     public var workerRows: Int { rows / workers }
+    public var optimizer: OptimizerRules { OptimizerRules(rules) }
+    public var isDelayed: Bool { strategy == .diloco && rules.delay != .none }
 
     /// Settles what is written, and says which field cannot be.
     ///
@@ -66,73 +38,69 @@ public struct GymArm: Hashable, Sendable {
     ///   - written: with everything inherited.
     ///   - sequences: that every arm trains on in all.
     init(_ written: GymFile.Arm, name: String, fileRows: Int, sequences: Int, fileOptimizer: GymFile.Optimizer, at field: String) throws(GymError) {
-        func one<Case: RawRepresentable & CaseIterable>(_ text: String?, _ name: String, _ fallback: Case) throws(GymError) -> Case where Case.RawValue == String {
+        func one<Rule: NamedRule>(_ text: String?, _ name: String, _ fallback: Rule) throws(GymError) -> Rule {
             guard let text else { return fallback }
-            guard let found = Case(rawValue: text) else { throw .field("\(field).\(name)", "there is no “\(text)”; known are \(Case.allCases.map(\.rawValue).joined(separator: ", "))") }
+            guard let found = Rule(named: text) else { throw .field("\(field).\(name)", "there is no “\(text)”; known are \(Rule.names.joined(separator: ", "))") }
             return found
         }
-        func within(_ value: Int, _ range: ClosedRange<Int>, _ name: String) throws(GymError) -> Int {
+        func whole(_ value: Int, _ range: ClosedRange<Int>, _ name: String) throws(GymError) -> UInt32 {
             guard range.contains(value) else { throw .field("\(field).\(name)", "is \(value), allowed is \(range.lowerBound)…\(range.upperBound)") }
-            return value
+            return UInt32(value)
         }
-        func within(_ value: Float, _ range: ClosedRange<Float>, _ name: String) throws(GymError) -> Float {
+        func number(_ value: Float, _ range: ClosedRange<Float>, _ name: String) throws(GymError) -> FloatBits {
             guard range.contains(value) else { throw .field("\(field).\(name)", "is \(value), allowed is \(range.lowerBound)…\(range.upperBound)") }
-            return value
+            return FloatBits(bits: value.bitPattern)
         }
-        guard !name.isEmpty, name.utf8.count <= 40, name.unicodeScalars.allSatisfy({ $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_.".unicodeScalars.contains($0)) }), name.first != "." else {
+        guard !name.isEmpty, name.utf8.count <= 40, name.first != ".", name.utf8.allSatisfy({ UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 32 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || "-_.".utf8.contains($0) }) else {
             throw .field("\(field).name", "“\(name)” will name files: use up to 40 letters, digits, -, _ and . only")
         }
         self.name = name
         strategy = try one(written.strategy, "strategy", .adamw)
-        workers = strategy == .adamw ? 1 : try within(written.workers ?? 4, 1...256, "workers")
-        rows = try within(written.rows ?? fileRows, 1...65_536, "rows")
+        workers = strategy == .adamw ? 1 : Int(try whole(written.workers ?? 4, 1...256, "workers"))
+        rows = Int(try whole(written.rows ?? fileRows, 1...65_536, "rows"))
         guard rows.isMultiple(of: workers) else { throw .field("\(field).rows", "\(rows) sequences of a step cannot be shared evenly by \(workers) workers. Change rows or workers") }
         guard sequences.isMultiple(of: rows) else {
             throw .field("\(field).rows", "all arms train on \(sequences) sequences, which are no whole number of steps of \(rows). Change rows, or the file's steps")
         }
         steps = sequences / rows
-        innerSteps = strategy == .diloco ? try within(written.innerSteps ?? 20, 1...1_000_000, "innerSteps") : 1
-        delay = try one(written.delay, "delay", .none)
-        outerLearningRate = try within(written.outerLearningRate ?? 0.7, 0...10, "outerLearningRate")
-        outerMomentum = try within(written.outerMomentum ?? (delay == .none ? 0.9 : 0.5), 0...0.9999, "outerMomentum")
-        aggregation = try one(written.aggregation, "aggregation", .mean)
-        firstClip = try within(written.firstClip ?? 0.05, 1e-10...1e10, "firstClip")
-        innerState = try one(written.innerState, "innerState", .carry)
-        let compressors = ["none": TrainingRules.Compressor.none, "int4": .int4], compressorName = written.compressor ?? "none"
-        guard let compressor = compressors[compressorName] else {
-            throw .field("\(field).compressor", "there is no “\(compressorName)”; known are \(compressors.keys.sorted().joined(separator: ", "))")
-        }
-        self.compressor = compressor
-        rank = try within(written.rank ?? 0, 0...4_096, "rank")
-        feedbackDecay = try within(written.feedbackDecay ?? 1, 0...1, "feedbackDecay")
-        residualRestart = try within(written.residualRestart ?? 0, 0...1_000_000, "residualRestart")
 
         let asked = written.optimizer?.over(fileOptimizer) ?? fileOptimizer, usual = OptimizerRules()
-        let rate = try within(asked.learningRate ?? usual.learningRate, 0...10, "optimizer.learningRate")
-        let warmup = try within(asked.warmupSteps ?? min(100, steps / 10), 0...1_000_000_000, "optimizer.warmupSteps")
-        optimizer = OptimizerRules(
-            learningRate: rate, minimumLearningRate: try within(asked.minimumLearningRate ?? rate / 10, 0...10, "optimizer.minimumLearningRate"), warmupSteps: warmup,
-            decaySteps: try within(asked.decaySteps ?? max(warmup + 1, steps), (warmup + 1)...1_000_000_001, "optimizer.decaySteps"),
-            beta1: try within(asked.beta1 ?? usual.beta1, 0...0.99999, "optimizer.beta1"), beta2: try within(asked.beta2 ?? usual.beta2, 0...0.99999, "optimizer.beta2"),
-            epsilon: try within(asked.epsilon ?? usual.epsilon, 0...1, "optimizer.epsilon"), weightDecay: try within(asked.weightDecay ?? usual.weightDecay, 0...10, "optimizer.weightDecay"),
-            clip: try within(asked.clip ?? usual.clip, 1e-10...1e10, "optimizer.clip"))
-    }
-
-    /// The rules as compressors and the outer step know them.
-    var rules: TrainingRules {
-        func bits(_ value: Float) -> FloatBits { FloatBits(bits: value.bitPattern) }
-        return TrainingRules(
-            innerSteps: UInt32(innerSteps), segmentSteps: UInt32(innerSteps), rows: UInt32(workerRows), delay: delay == .none ? .none : .continued, compressor: compressor,
-            rank: UInt32(rank), feedbackDecay: bits(feedbackDecay), residualRestart: UInt32(residualRestart), outerLearningRate: bits(outerLearningRate),
-            outerMomentum: bits(outerMomentum), evaluationFactor: bits(0), firstClip: bits(firstClip), learningRate: bits(optimizer.learningRate),
-            minimumLearningRate: bits(optimizer.minimumLearningRate), warmupSteps: UInt32(optimizer.warmupSteps), decaySteps: UInt32(optimizer.decaySteps),
-            beta1: bits(optimizer.beta1), beta2: bits(optimizer.beta2), epsilon: bits(optimizer.epsilon), weightDecay: bits(optimizer.weightDecay),
-            gradientClip: bits(optimizer.clip), randomBatches: 1, ownBatches: 1, seed: 0)
+        let rate = asked.learningRate ?? usual.learningRate, warmup = asked.warmupSteps ?? min(100, steps / 10)
+        let delay = try one(written.delay, "delay", TrainingRules.Delay.none)
+        let innerSteps = strategy == .diloco ? try whole(written.innerSteps ?? 20, 1...1_000_000, "innerSteps") : 1
+        let compressor = try one(written.compressor, "compressor", TrainingRules.Compressor.none), rank = try whole(written.rank ?? 8, 1...4_096, "rank")
+        var adaptation: TrainingRules.Adaptation?, fewest = innerSteps, most = innerSteps
+        if let asked = written.adaptation {
+            guard asked.energy > 0, asked.energy <= 1 else { throw .field("\(field).adaptation.energy", "is \(asked.energy); it is a share above 0 and up to 1, like 0.95") }
+            adaptation = TrainingRules.Adaptation(
+                windows: try whole(asked.windows, 1...1_000, "adaptation.windows"), energy: UInt32(asked.energy * 1e6 + 0.5),
+                minimumRank: try whole(asked.minimumRank, 1...Int(rank), "adaptation.minimumRank"), maximumRank: try whole(asked.maximumRank, Int(rank)...4_096, "adaptation.maximumRank"))
+            fewest = try whole(asked.minimumSteps ?? Int(innerSteps), 1...Int(innerSteps), "adaptation.minimumSteps")
+            most = try whole(asked.maximumSteps ?? Int(innerSteps), Int(innerSteps)...1_000_000, "adaptation.maximumSteps")
+        }
+        rules = TrainingRules(
+            innerSteps: innerSteps, segmentSteps: 1, rows: UInt32(rows / workers), delay: delay, compressor: compressor, rank: rank,
+            feedbackDecay: try number(written.feedbackDecay ?? 1, 0...1, "feedbackDecay"), residualRestart: try whole(written.residualRestart ?? 0, 0...1_000_000, "residualRestart"),
+            outerLearningRate: try number(written.outerLearningRate ?? 0.7, 0...10, "outerLearningRate"),
+            outerMomentum: try number(written.outerMomentum ?? (delay == .none ? 0.9 : 0.5), 0...0.9999, "outerMomentum"),
+            evaluationFactor: FloatBits(bits: 0), firstClip: try number(written.firstClip ?? 0.05, 1e-10...1e10, "firstClip"),
+            learningRate: try number(rate, 0...10, "optimizer.learningRate"), minimumLearningRate: try number(asked.minimumLearningRate ?? rate / 10, 0...10, "optimizer.minimumLearningRate"),
+            warmupSteps: try whole(warmup, 0...1_000_000_000, "optimizer.warmupSteps"),
+            decaySteps: try whole(asked.decaySteps ?? max(warmup + 1, steps), (warmup + 1)...1_000_000_001, "optimizer.decaySteps"),
+            beta1: try number(asked.beta1 ?? usual.beta1, 0...0.99999, "optimizer.beta1"), beta2: try number(asked.beta2 ?? usual.beta2, 0...0.99999, "optimizer.beta2"),
+            epsilon: try number(asked.epsilon ?? usual.epsilon, 0...1, "optimizer.epsilon"), weightDecay: try number(asked.weightDecay ?? usual.weightDecay, 0...10, "optimizer.weightDecay"),
+            gradientClip: try number(asked.clip ?? usual.clip, 1e-10...1e10, "optimizer.clip"), randomBatches: 1, ownBatches: 1, seed: 0,
+            innerState: try one(written.innerState, "innerState", .carry), minimumSteps: fewest, maximumSteps: most,
+            keptValues: try whole(written.keptValues ?? 32, 1...4_096, "keptValues"), valueBits: try whole(written.valueBits ?? 8, 1...32, "valueBits"),
+            oneOf: try whole(written.oneOf ?? 1_000, 1...1_000_000, "oneOf"), aggregation: try one(written.aggregation, "aggregation", .mean),
+            trimmedShare: UInt32(Double(Float(bitPattern: try number(written.trimmedShare ?? 0.2, 0...0.5, "trimmedShare").bits)) * 1e6 + 0.5),
+            centeringRounds: try whole(written.centeringRounds ?? 3, 1...100, "centeringRounds"), centeringRadius: try number(written.centeringRadius ?? 1, 1e-6...1e6, "centeringRadius"),
+            adaptation: adaptation)
     }
 
     /// Everything that an arm's numbers depend on.
     func encode(into encoder: inout CanonicalEncoder) {
-        for text in [strategy.rawValue, delay.rawValue, aggregation.rawValue, innerState.rawValue] { encoder.append(text) }
+        encoder.append(strategy.rawValue)
         for number in [workers, rows, steps] { encoder.append(UInt64(number)) }
         rules.encode(into: &encoder)
     }

@@ -1,5 +1,6 @@
 import AssayCrypto
 import AssayPrimitives
+import AssayProtocol
 import AssayTensor
 import AssayTraining
 
@@ -8,11 +9,8 @@ import AssayTraining
 /// The rule of equal tokens: a step's sequences are shared evenly by an arm's workers, and steps · rows is the same for all arms. An arm with other `rows` than the
 /// file takes so many more or fewer steps.
 public struct GymPlan: Sendable {
-    public enum Profile: String, CaseIterable, Sendable { case f32 }
-
     public let name: String
     public let shape: ModelShape
-    public let profile: Profile
     public let evaluation: GymFile.Evaluation
     public let arms: [GymArm]
     public let seeds: [UInt64]
@@ -26,8 +24,8 @@ public struct GymPlan: Sendable {
         for (field, value, range) in [("context", model.context, 1...4_096), ("width", model.width, 1...4_096), ("heads", model.heads, 1...256), ("layers", model.layers, 1...256)]
         where !range.contains(value) { throw .field("model.\(field)", "is \(value), allowed is \(range.lowerBound)…\(range.upperBound)") }
         guard model.width.isMultiple(of: model.heads) else { throw .field("model.width", "\(model.width) is not a multiple of heads \(model.heads)") }
-        guard let profile = Profile(rawValue: model.profile ?? "f32") else {
-            throw .field("model.profile", "there is no “\(model.profile ?? "")”; known are \(Profile.allCases.map(\.rawValue).joined(separator: ", "))")
+        guard let profile = NumericsProfile(named: model.profile ?? "f32") else {
+            throw .field("model.profile", "there is no “\(model.profile ?? "")”; known are \(NumericsProfile.allCases.map(\.name).joined(separator: ", "))")
         }
         precondition(data.context == model.context, "data cut for a context of \(data.context), a model of \(model.context)")
         guard !file.seeds.isEmpty, file.seeds.count <= 1_000, Set(file.seeds).count == file.seeds.count else { throw .field("seeds", "there must be at least one, and none twice") }
@@ -49,8 +47,8 @@ public struct GymPlan: Sendable {
             arms.append(settled)
         }
         guard !arms.isEmpty, arms.count <= 1_000 else { throw .field("arms", "there must be between 1 and 1000") }
-        (name, self.profile, evaluation, self.arms, seeds, self.data) = (file.name, profile, file.evaluation, arms, file.seeds, data)
-        shape = ModelShape(vocabulary: data.vocabulary, context: model.context, width: model.width, heads: model.heads, layers: model.layers, biases: model.biases)
+        (name, evaluation, self.arms, seeds, self.data) = (file.name, file.evaluation, arms, file.seeds, data)
+        shape = ModelShape(vocabulary: data.vocabulary, context: model.context, width: model.width, heads: model.heads, layers: model.layers, biases: model.biases, profile: profile)
         tokens = sequences * model.context
         parameters = ParameterTable(shape).count
     }
@@ -76,7 +74,7 @@ public struct GymPlan: Sendable {
             for number in [shape.vocabulary, shape.context, shape.width, shape.heads, shape.layers, shape.biases ? 1 : 0, evaluation.every, evaluation.sequences, evaluation.finalSequences] {
                 $0.append(UInt64(number))
             }
-            $0.append(profile.rawValue)
+            $0.append(shape.profile)
             arm.encode(into: &$0)
             $0.append(seed)
         }

@@ -33,7 +33,7 @@ public final class GymRun {
         do {
             method = switch arm.strategy {
             case .adamw, .allreduce: Synchronous(initial, workers: arm.workers)
-            case .diloco: try Windowed(initial, arm: arm, table: model.table, path: path)
+            case .diloco: try Windowed(initial, arm: arm, seed: seed, model: model)
             }
         } catch { throw .field("arm \(arm.name)", "\(error)") }
         if let checkpoint { try restore(checkpoint) } else { note(curve.loss(initial)) }

@@ -34,7 +34,7 @@ public struct GymSummary: Encodable, Sendable {
 
     /// - Parameter results: finished ones, in the file's order of arms.
     public init(_ plan: GymPlan, _ results: [GymResult], threads: Int, kernels: String) {
-        (name, tokens, parameters, self.threads, self.kernels, profile) = (plan.name, plan.tokens, plan.parameters, threads, kernels, plan.profile.rawValue)
+        (name, tokens, parameters, self.threads, self.kernels, profile) = (plan.name, plan.tokens, plan.parameters, threads, kernels, plan.shape.profile.name)
         lines = plan.arms.compactMap { arm in
             let found = results.filter { $0.arm == arm && $0.isFinished }
             return found.isEmpty ? nil : Line(arm, found, parameters: plan.parameters)
@@ -65,7 +65,7 @@ extension GymSummary.Line {
             let transfer = Traffic.seconds(sent: Int(sent), received: Int(received), bitsPerSecond: bitsPerSecond)
             return GymSummary.Link(
                 waiting: Traffic.utilisation(compute: seconds, transfer: transfer, overlapped: false),
-                overlapped: arm.strategy == .diloco && arm.delay != .none ? Traffic.utilisation(compute: seconds, transfer: transfer, overlapped: true) : nil)
+                overlapped: arm.isDelayed ? Traffic.utilisation(compute: seconds, transfer: transfer, overlapped: true) : nil)
         }
         (gigabit, hundredMegabit) = (link(1e9), link(1e8))
     }

@@ -1,3 +1,4 @@
+import AssayCrypto
 import AssayPrimitives
 import AssayProtocol
 import AssayTensor
@@ -17,49 +18,60 @@ struct Windowed: GymMethod {
 
     private let compressor: any Compressor
     private let outer: OuterStep
+    private let seed: UInt64
     private var workers: [Worker]
     private var window: UInt64 = 0
     /// θ(w), from which window w starts.
-    private var current: FloatBuffer
+    private var current: OuterState
     /// θ(w + 1), with one window more in it where there is a delay; else the same.
     private var newest: OuterState
     var parameters: FloatBuffer { newest.parameters }
 
-    init(_ initial: FloatBuffer, arm: GymArm, table: ParameterTable, path: KernelPath) throws {
-        compressor = try Compressors.make(arm.rules, table: table)
-        outer = OuterStep(rules: arm.rules, table: table, path: path)
+    init(_ initial: FloatBuffer, arm: GymArm, seed: UInt64, model: Model) throws {
+        compressor = try Compressors.make(arm.rules, table: model.table, kernels: model.kernels)
+        outer = OuterStep(rules: arm.rules, table: model.table, path: model.kernels.path)
+        self.seed = seed
         workers = (0..<arm.workers).map { _ in Worker() }
-        current = initial
-        // A plain mean is a clipped one whose limits are never reached.
-        newest = OuterState(parameters: initial, momentum: nil, clipNorms: arm.aggregation == .clippedMean ? [] : table.entries.map { _ in .infinity })
+        current = .first(initial, arm.rules)
+        newest = arm.isDelayed ? outer.apply(current, aggregated: [], judged: []) : current
+    }
+
+    /// What a compressor draws from in a window: R_w of a run without beacon.
+    private var context: CompressionContext {
+        let assignment = Digest.tagged("assay/gym/window/1") {
+            $0.append(seed)
+            $0.append(window)
+        }
+        return CompressionContext(assignment: assignment, rank: current.pace.map { Int($0.rank) })
     }
 
     mutating func round(at step: Int, limit: Int, _ place: Workplace) throws -> GymRound {
-        let arm = place.arm, steps = min(arm.innerSteps, limit), kernels = place.model.kernels
+        let rules = place.arm.rules, steps = min(Int(current.pace?.innerSteps ?? rules.innerSteps), limit), kernels = place.model.kernels, context = context
+        let feedbackDecay = Float(bitPattern: rules.feedbackDecay.bits)
         var losses = 0.0, decoded: [FloatBuffer] = [], bytes = 0
         let ofWorkers = try seconds {
             for worker in workers.indices {
-                let start = PseudoGradient.start(current, ownPayload: workers[worker].own, kernels)
+                let start = PseudoGradient.start(current.parameters, ownPayload: workers[worker].own, kernels)
                 var state = opening(start, worker, step)
                 for inner in 0..<steps { losses += Double(place.loop.step(&state, batch: place.batch(worker: worker, step: step + inner), model: place.model).loss) }
-                if arm.residualRestart > 0, window.isMultiple(of: UInt64(arm.residualRestart)) { workers[worker].residual = nil }
+                if rules.residualRestart > 0, window.isMultiple(of: UInt64(rules.residualRestart)) { workers[worker].residual = nil }
                 let delta = PseudoGradient.delta(start: start, end: state.parameters, residual: workers[worker].residual, kernels)
-                let payload = compressor.compress(delta), update = try compressor.decompress(payload)
+                let payload = compressor.compress(delta, context), update = try compressor.decompress(payload, context)
                 bytes += payload.count
-                if arm.compressor != .none { workers[worker].residual = PseudoGradient.residual(delta: delta, decoded: update, decay: arm.feedbackDecay, kernels) }
-                if arm.delay == .continued { workers[worker].own = update }
-                if arm.innerState == .carry { workers[worker].moments = state }
+                if rules.compressor != .none { workers[worker].residual = PseudoGradient.residual(delta: delta, decoded: update, decay: feedbackDecay, kernels) }
+                if rules.delay == .continued { workers[worker].own = update }
+                if rules.innerState == .carry { workers[worker].moments = state }
                 decoded.append(update)
             }
         }
         let ofAll = seconds {
-            let next = outer.apply(newest, aggregated: decoded, judged: arm.aggregation == .clippedMean ? decoded : [])
-            current = arm.delay == .none ? next.parameters : newest.parameters
+            let next = outer.apply(newest, aggregated: decoded, judged: rules.aggregation == .mean ? [] : decoded)
+            current = rules.delay == .none ? next : newest
             newest = next
         }
         window += 1
-        let share = Double(arm.workers), sent = bytes / arm.workers
-        return GymRound(steps: steps, losses: losses / share, sent: sent, received: sent * (arm.workers - 1), seconds: ofWorkers / share + ofAll)
+        let share = Double(workers.count), sent = bytes / workers.count
+        return GymRound(steps: steps, losses: losses / share, sent: sent, received: sent * (workers.count - 1), seconds: ofWorkers / share + ofAll)
     }
 
     /// The learning rate's schedule goes by the global step, whether the moments carry or not.
@@ -71,11 +83,7 @@ struct Windowed: GymMethod {
 
     func encode(into encoder: inout CanonicalEncoder) {
         encoder.append(window)
-        encoder.append(floats: current)
-        encoder.append(floats: newest.parameters)
-        encoder.append(floats: newest.momentum)
-        encoder.append(UInt32(newest.clipNorms.count))
-        for norm in newest.clipNorms { encoder.append(norm.bitPattern) }
+        for state in [current, newest] { state.encode(into: &encoder) }
         for worker in workers {
             encoder.append(worker.moments != nil)
             if let moments = worker.moments { moments.encode(into: &encoder) }
@@ -85,15 +93,35 @@ struct Windowed: GymMethod {
     }
 
     mutating func restore(from decoder: inout CanonicalDecoder) throws {
-        let count = current.count
+        let count = parameters.count, tensors = outer.table.entries.count
         window = try decoder.uint64()
-        current = try decoder.floats(count)
-        let parameters = try decoder.floats(count), momentum = try decoder.floats(count)
-        let norms = try (0..<decoder.count(limit: outer.table.entries.count)).map { _ in Float(bitPattern: try decoder.uint32()) }
-        newest = OuterState(parameters: parameters, momentum: momentum, clipNorms: norms)
+        current = try OuterState(from: &decoder, count: count, tensors: tensors)
+        newest = try OuterState(from: &decoder, count: count, tensors: tensors)
         for index in workers.indices {
             let moments = try decoder.bool() ? try InnerState(from: &decoder, count: count) : nil
             workers[index] = Worker(moments: moments, residual: try decoder.optionalFloats(count), own: try decoder.optionalFloats(count))
         }
+    }
+}
+
+extension OuterState {
+    fileprivate func encode(into encoder: inout CanonicalEncoder) {
+        encoder.append(floats: parameters)
+        encoder.append(floats: momentum)
+        encoder.append(UInt32(clipNorms.count))
+        for norm in clipNorms { encoder.append(norm.bitPattern) }
+        encoder.append(pace != nil)
+        guard let pace else { return }
+        encoder.append(pace.firstStep)
+        for number in [pace.innerSteps, pace.rank, UInt32(pace.effectiveRanks.count)] + pace.effectiveRanks { encoder.append(number) }
+    }
+
+    fileprivate init(from decoder: inout CanonicalDecoder, count: Int, tensors: Int) throws {
+        let parameters = try decoder.floats(count), momentum = try decoder.floats(count)
+        let norms = try (0..<decoder.count(limit: tensors)).map { _ in Float(bitPattern: try decoder.uint32()) }
+        self.init(parameters: parameters, momentum: momentum, clipNorms: norms)
+        guard try decoder.bool() else { return }
+        let first = try decoder.uint64(), steps = try decoder.uint32(), rank = try decoder.uint32()
+        pace = WindowPace(firstStep: first, innerSteps: steps, rank: rank, effectiveRanks: try (0..<decoder.count(limit: 1_000)).map { _ in try decoder.uint32() })
     }
 }
