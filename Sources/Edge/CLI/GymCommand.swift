@@ -33,6 +33,9 @@ struct GymCommand: ParsableCommand {
     func validate() throws {
         if gym != nil, strategy != nil { throw ValidationError("a gym file says its strategies itself: give the file or --strategy, not both") }
         if gym == nil, strategy == nil { throw ValidationError("give a gym file, or --strategy: \(BuiltIn.strategies.map(\.name).joined(separator: ", "))") }
+        if let strategy, !BuiltIn.strategies.contains(where: { $0.name == strategy }) {
+            throw ValidationError("there is no strategy “\(strategy)”; known are \(BuiltIn.strategies.map(\.name).joined(separator: ", ")); everything else is said in a gym file")
+        }
         guard (1...256).contains(threads) else { throw ValidationError("--threads is \(threads), allowed is 1…256") }
         _ = try numbers()
     }
