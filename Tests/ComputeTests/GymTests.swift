@@ -185,7 +185,7 @@ struct SmallGym {
             (SmallGym(#"{ "name": "a", "strategy": "diloco", "compresor": "int4" }"#), ["compresor", "is no field of an arm", "compressor"]),
             (SmallGym(#"{ "name": "a", "strategy": "sgd" }"#), ["arms[0].strategy", "“sgd”", "adamw, allreduce, diloco"]),
             (SmallGym(#"{ "name": "a", "strategy": "diloco", "compressor": "zip" }"#), ["arms[0].compressor", "“zip”", "int4"]),
-            (SmallGym(#"{ "name": "a", "strategy": "diloco", "delay": "soon" }"#), ["arms[0].delay", "none, plain, continued"]),
+            (SmallGym(#"{ "name": "a", "strategy": "diloco", "delay": "soon" }"#), ["arms[0].delay", "none, continued, plain"]),
             (SmallGym(#"{ "name": "a", "strategy": "allreduce", "workers": 3 }"#), ["arms[0].rows", "8", "3 workers"]),
             (SmallGym(#"{ "name": "a", "strategy": "adamw", "rows": 7 }"#), ["arms[0].rows", "240", "7"]),
             (SmallGym(#"{ "name": "a/b", "strategy": "adamw" }"#), ["arms[0].name", "a/b"]),
