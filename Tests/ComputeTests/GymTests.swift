@@ -193,6 +193,7 @@ struct SmallGym {
             (SmallGym(a, #"{ "name": "b", "like": "c" }"#), ["arms[1].like", "“c”"]),
             (SmallGym(a, extra: #""tokens": 1000,"#), ["steps", "either"]),
             (SmallGym(a, extra: #""seeds": [1, 1],"#), ["seeds", "twice"]),
+            (SmallGym(#"{ "name": "a", "strategy": "diloco", "compressor": "topk", "valueBits": 3 }"#), ["arms[0].compressor", "3 bits", "1, 2 or 8"]),
             (SmallGym(#"{ "name": "a", "strategy": "diloco", "outerMomentum": 1 }"#), ["arms[0].outerMomentum", "0.9999"]),
         ] {
             let complaint = complaint(gym)

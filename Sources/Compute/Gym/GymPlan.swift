@@ -50,7 +50,12 @@ public struct GymPlan: Sendable {
         (name, evaluation, self.arms, seeds, self.data) = (file.name, file.evaluation, arms, file.seeds, data)
         shape = ModelShape(vocabulary: data.vocabulary, context: model.context, width: model.width, heads: model.heads, layers: model.layers, biases: model.biases, profile: profile)
         tokens = sequences * model.context
-        parameters = ParameterTable(shape).count
+        let table = ParameterTable(shape)
+        parameters = table.count
+        // What cannot be made is said before hours are spent on the arms before it.
+        for (index, arm) in arms.enumerated() where arm.strategy == .diloco {
+            do { _ = try Compressors.make(arm.rules, table: table) } catch { throw .field("arms[\(index)].compressor", "\(error)") }
+        }
     }
 
     /// Sequences that every arm trains on.
