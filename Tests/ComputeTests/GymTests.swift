@@ -114,7 +114,7 @@ struct SmallGym {
 
     @Test(arguments: ["int8", "int4", "lowrank-int4", "topk", "dct-topk", "sparta"])
     func `every compressor trains, and sends less than floats`(compressor: String) throws {
-        let gym = SmallGym("{ \"name\": \"a\", \"strategy\": \"diloco\", \"compressor\": \"\(compressor)\", \"rank\": 2, \"outerLearningRate\": 1, \"outerMomentum\": 0 }")
+        let gym = SmallGym("{ \"name\": \"a\", \"strategy\": \"diloco\", \"compressor\": \"\(compressor)\", \"rank\": 2, \"oneOf\": 4, \"outerLearningRate\": 1, \"outerMomentum\": 0 }")
         let result = try gym.result(), count = try gym.plan.parameters
         #expect(try #require(result.finalLoss) < result.points[0].validationLoss - 0.1 && result.sent < 6 * 4 * count / 3)
     }
