@@ -41,6 +41,7 @@ struct Aggregation {
     private func mean(_ payloads: [FloatBuffer], _ admit: (FloatBuffer) -> FloatBuffer) -> FloatBuffer {
         let sum = FloatBuffer(count: table.count)
         for payload in payloads {
+            // A buffer lives no longer than it is used, and a pointer into it is no use of it.
             let admitted = admit(payload)
             withExtendedLifetime(admitted) { kernels.add(sum.count, sum.pointer, admitted.pointer, into: sum.pointer) }
         }
