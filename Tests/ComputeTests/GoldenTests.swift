@@ -8,7 +8,7 @@ import Testing
 @Suite struct GoldenTests {
     static let tinyRoot = "0x38583d64bf6e4e889bddf56b866079af5ac767aa778f013cbc170c256d6cdae9"
     static let microRoot = "0x4bcbf2a93ee97828f43752c94fadba13dc59b32c33dc11ba359cc9d6f88cb1f9"
-    static let microRoot200 = "0x"
+    static let microRoot200 = "0x8f6314259b39772f1f71632290e87b965a0e2d89102a9d43b497beb9e883bab7"
     static let raggedRoot = "0xaeb5677ec8c54281e976f8c8e338248cb6c42ccda901f2241c240acc5b7102ac"
 
     @Test func `fifty steps of the tiny model end on the committed root`() {
