@@ -19,7 +19,7 @@ import Testing
 
     @Test func `a trainer's step holds sixteen bytes a parameter, and its activations`() throws {
         let count = ParameterTable(Self.shape).count, batch = Self.batch
-        let peak = peakAllocation {
+        let peak = Allocations.peak {
             var state = InnerState(parameters: InnerLoop.initialParameters(shape: Self.shape, philox: Philox(key: 1)))
             let model = Model(shape: Self.shape, rows: Self.rows), loop = InnerLoop(shape: Self.shape, rules: OptimizerRules())
             for _ in 0..<2 { _ = loop.step(&state, batch: batch, model: model) }
@@ -31,7 +31,7 @@ import Testing
 
     @Test func `a model that only judges holds its parameters and the forward pass`() {
         let count = ParameterTable(Self.shape).count, batch = Self.batch
-        let peak = peakAllocation {
+        let peak = Allocations.peak {
             let parameters = InnerLoop.initialParameters(shape: Self.shape, philox: Philox(key: 1))
             _ = Model(shape: Self.shape, rows: Self.rows).tokenLosses(parameters, batch)
         }
