@@ -25,8 +25,8 @@ extension Authority {
             let forgotten = wanted.filter { $0.round <= dag.evictedRound }
             if !forgotten.isEmpty { effects.append(.load(forgotten, for: peer)) }
         case .fetchRounds(let from, let to):
-            guard from <= to, from.rawValue > 0 else { return effects.append(.note(.refused(peer, nil))) }
-            effects.append(.loadRounds(from: from, to: min(to, from.advanced(by: SyncState.rangeRounds)), for: peer))
+            guard from.round <= to, from.round.rawValue > 0 else { return effects.append(.note(.refused(peer, nil))) }
+            effects.append(.loadRounds(from: from, to: min(to, from.round.advanced(by: SyncState.rangeRounds)), for: peer))
         case .recall:
             // Who is not sure of its own past vouches for nobody's.
             guard recollection == nil else { return }
@@ -39,7 +39,7 @@ extension Authority {
             // Late ones: their histories come by commits now.
             if commitSync.isOn { return }
             accept(blocks, from: peer, &effects, now)
-            sync.answered(peer, with: blocks.lazy.map(\.block.round), highest: dag.highestRound, now: now)
+            sync.answered(peer, with: blocks.lazy.map { Slot($0.block.round, $0.block.author) }, highest: dag.highestRound, now: now)
         case .fetchCommits, .commits, .noCommits, .fetchCommitted, .committed:
             receiveCommits(message, from: peer, &effects, now)
         }

@@ -97,7 +97,7 @@ public struct Authority<E: Executor>: Sendable {
         case broadcast(AuthorityMessage)
         /// Answer with `.loaded` for this peer: blocks by name, or all of some rounds.
         case load([BlockReference], for: AuthorityIndex)
-        case loadRounds(from: Round, to: Round, for: AuthorityIndex)
+        case loadRounds(from: Slot, to: Round, for: AuthorityIndex)
         /// Answer with `.loadedCommits`, and with `.loadedCommitted`: as much as an answer holds.
         case loadCommits(from: CommitIndex, to: CommitIndex, for: AuthorityIndex)
         case loadCommitted([BlockReference], for: AuthorityIndex)

@@ -7,7 +7,7 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
     /// The sender entered this round.
     case advance(Round)
     case fetch([BlockReference])
-    case fetchRounds(from: Round, to: Round)
+    case fetchRounds(from: Slot, to: Round)
     /// An answer, lowest rounds first.
     case blocks([SignedBlock])
     /// The sender may have lost its disk: what have you of its own?
@@ -38,7 +38,8 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
             encoder.append(references)
         case .fetchRounds(let from, let to):
             encoder.append(3 as UInt8)
-            encoder.append(from)
+            encoder.append(from.round)
+            encoder.append(from.author)
             encoder.append(to)
         case .blocks(let blocks):
             encoder.append(4 as UInt8)
@@ -77,7 +78,7 @@ public enum AuthorityMessage: Hashable, Sendable, CanonicalCodable {
         case 0: self = .block(try decoder.value())
         case 1: self = .advance(try decoder.value())
         case 2: self = .fetch(try decoder.array(limit: Limits.fetchReferences))
-        case 3: self = .fetchRounds(from: try decoder.value(), to: try decoder.value())
+        case 3: self = .fetchRounds(from: Slot(try decoder.value(), try decoder.value()), to: try decoder.value())
         case 4: self = .blocks(try decoder.array(limit: Limits.fetchBlocks))
         case 5: self = .recall
         case 6: self = .recollection(own: try decoder.optional(), highest: try decoder.optional())

@@ -36,7 +36,7 @@ public struct Succession<E: Executor>: Sendable {
         /// To all that are connected, whether or not they have a seat.
         case broadcast(Letter)
         case load([BlockReference], of: Epoch, for: Address)
-        case loadRounds(from: Round, to: Round, of: Epoch, for: Address)
+        case loadRounds(from: Slot, to: Round, of: Epoch, for: Address)
         case loadCommits(from: CommitIndex, to: CommitIndex, of: Epoch, for: Address)
         /// As many of these blocks as an answer holds.
         case loadCommitted([BlockReference], of: Epoch, for: Address)
@@ -125,8 +125,8 @@ public struct Succession<E: Executor>: Sendable {
         switch letter.message {
         case .fetch(let references): effects.append(.load(Array(Set(references)).sorted(), of: letter.epoch, for: peer))
         case .fetchRounds(let from, let to):
-            guard from <= to, from.rawValue > 0 else { return }
-            effects.append(.loadRounds(from: from, to: min(to, from.advanced(by: SyncState.rangeRounds)), of: letter.epoch, for: peer))
+            guard from.round <= to, from.round.rawValue > 0 else { return }
+            effects.append(.loadRounds(from: from, to: min(to, from.round.advanced(by: SyncState.rangeRounds)), of: letter.epoch, for: peer))
             tellEnd(letter.epoch, to: peer, &effects)
         case .fetchCommits(let from, let to):
             guard from <= to, from.rawValue > 0 else { return }

@@ -2,15 +2,15 @@ import AssayPrimitives
 import AssayProtocol
 
 /// Whom to ask for what is missing, and when: single blocks from who referred to them, whole rounds when far behind.
-struct SyncState: Sendable {
+package struct SyncState: Sendable {
     /// Rounds of one range request.
-    static let rangeRounds: UInt64 = 12
+    package static let rangeRounds: UInt64 = 12
     /// Further behind a peer than this, whole rounds are asked for.
     static let behindRounds: UInt64 = 4
 
-    struct Request: Sendable {
-        let peer: AuthorityIndex
-        let message: AuthorityMessage
+    package struct Request: Sendable {
+        package let peer: AuthorityIndex
+        package let message: AuthorityMessage
     }
 
     /// Highest round that each peer spoke of.
@@ -20,12 +20,16 @@ struct SyncState: Sendable {
     private var lastSweep = Instant(0)
     private var turn = 0
     /// The range request under way.
-    private var range: (peer: AuthorityIndex, at: Instant, from: Round, highest: Round)?
+    private var range: (peer: AuthorityIndex, at: Instant, from: Slot, highest: Round)?
+    /// Where the next one goes on: an answer may end in the middle of a round.
+    private var cursor: Slot?
     /// Peers whose last range answer brought nothing new, and until when they are not asked again: a peer may claim any round.
     private var useless: [AuthorityIndex: Instant] = [:]
     private static let uselessMilliseconds: UInt64 = 2_000
 
-    mutating func heard(_ peer: AuthorityIndex, _ round: Round) { heard[peer] = max(heard[peer] ?? Round(0), round) }
+    package init() {}
+
+    package mutating func heard(_ peer: AuthorityIndex, _ round: Round) { heard[peer] = max(heard[peer] ?? Round(0), round) }
 
     func heardRound(of peer: AuthorityIndex) -> Round { heard[peer] ?? Round(0) }
 
@@ -34,30 +38,32 @@ struct SyncState: Sendable {
 
     mutating func pull(from peer: AuthorityIndex, at time: Instant) { if pulls[peer] == nil { pulls[peer] = time } }
 
-    /// Blocks came as an answer and were taken. The next range is asked for at once if they were of use, and of somebody else if not.
-    /// An answer that is told twice is none to the request under way.
-    mutating func answered(_ peer: AuthorityIndex, with rounds: some Sequence<Round>, highest: Round, now: Instant) {
-        guard let sent = range, sent.peer == peer, rounds.contains(where: { $0 >= sent.from }) else { return }
-        if highest <= sent.highest { useless[peer] = now.advanced(by: SyncState.uselessMilliseconds) }
+    /// Blocks came as an answer and were taken. The next request goes on behind the last of them, up to the highest round that is here; then it is somebody else's
+    /// turn, if there was nothing new. An answer that is told twice is none to the request under way.
+    package mutating func answered(_ peer: AuthorityIndex, with slots: some Sequence<Slot>, highest: Round, now: Instant) {
+        guard let sent = range, sent.peer == peer, let last = slots.max(), last >= sent.from else { return }
         range = nil
+        cursor = last.round <= min(highest, sent.from.round.advanced(by: SyncState.rangeRounds)) ? last.next : nil
+        if cursor == nil, highest <= sent.highest { useless[peer] = now.advanced(by: SyncState.uselessMilliseconds) }
     }
 
     /// Following live again: what was asked for before is no longer waited for.
-    mutating func restart() { (pulls, range) = ([:], nil) }
+    mutating func restart() { (pulls, range, cursor) = ([:], nil, nil) }
 
     /// - Parameter missing: what a peer's own blocks wait for.
-    mutating func requests(missing: (AuthorityIndex) -> [BlockReference], isMissing: Bool, highest: Round, undecided: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
+    package mutating func requests(missing: (AuthorityIndex) -> [BlockReference], isMissing: Bool, highest: Round, undecided: Round, evicted: Round, peers: [AuthorityIndex], retry: UInt64, now: Instant) -> [Request] {
         var requests: [Request] = []
         useless = useless.filter { $0.value > now }
         if let sent = range, now >= sent.at.advanced(by: retry) {
             if highest <= sent.highest { useless[sent.peer] = now.advanced(by: SyncState.uselessMilliseconds) }
-            range = nil
+            (range, cursor) = (nil, nil)
         }
         if range == nil, let peer = ahead(of: highest, peers) {
             // Of a round that is over nobody speaks any more. So a block that no other refers to may be missing below the highest round, and decide the end.
             turn += 1
-            let from = max(heard[peer] == Round(.max) && turn.isMultiple(of: 2) ? min(undecided, highest) : highest, evicted.next, Round(1))
-            requests.append(Request(peer: peer, message: .fetchRounds(from: from, to: from.advanced(by: SyncState.rangeRounds))))
+            let start = Slot(heard[peer] == Round(.max) && turn.isMultiple(of: 2) ? min(undecided, highest) : highest, AuthorityIndex(0))
+            let from = max(cursor ?? start, Slot(max(evicted.next, Round(1)), AuthorityIndex(0)))
+            requests.append(Request(peer: peer, message: .fetchRounds(from: from, to: from.round.advanced(by: SyncState.rangeRounds))))
             range = (peer, now, from, highest)
         }
         let due = pulls.filter { $0.value <= now }.keys.sorted()

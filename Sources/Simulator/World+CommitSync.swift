@@ -22,7 +22,7 @@ extension World {
         guard from >= kept, from.rawValue <= count, from <= to else { return .loadedCommits([], [], kept: kept, from: from, of: epoch, for: peer) }
         let commits = disk.commits[Int(from.rawValue - 1)..<Int(min(to.rawValue, count))].map(\.commit).prefix { $0.epoch == epoch }
         guard let round = commits.last?.leader.round else { return .loadedCommits([], [], kept: kept, from: from, of: epoch, for: peer) }
-        return .loadedCommits(Array(commits), disk.blocks(from: round.next, to: round.advanced(by: 12), of: epoch, limit: .max), kept: kept, from: from, of: epoch, for: peer)
+        return .loadedCommits(Array(commits), disk.blocks(from: Slot(round.next, AuthorityIndex(0)), to: round.advanced(by: 12), of: epoch, limit: .max), kept: kept, from: from, of: epoch, for: peer)
     }
 
     // MARK: Served badly

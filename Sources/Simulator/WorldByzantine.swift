@@ -136,9 +136,9 @@ extension World {
             sent.append(.broadcast(Letter(epoch, .block(signedAgain(block, by: index, timestamp: block.timestamp, ancestors: references, round: round)))))
         }
         let peer = peers[Int(chance.below(UInt64(peers.count)))]
-        sent.append(.send(Letter(epoch, .fetchRounds(from: Round(chance.below(block.round.rawValue) + 1), to: Round(.max))), to: peer))
+        sent.append(.send(Letter(epoch, .fetchRounds(from: Slot(Round(chance.below(block.round.rawValue) + 1), AuthorityIndex(0)), to: Round(.max))), to: peer))
         sent.append(.send(Letter(epoch, .fetch((0..<Limits.fetchReferences).map { BlockReference(round: block.round, author: block.author, digest: Digest.sha256([UInt8($0)])) })), to: peer))
-        sent.append(.send(Letter(epoch, .fetchRounds(from: Round(0), to: Round(0))), to: peer))
+        sent.append(.send(Letter(epoch, .fetchRounds(from: Slot(Round(0), AuthorityIndex(0)), to: Round(0))), to: peer))
         return sent
     }
 }

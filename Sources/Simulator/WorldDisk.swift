@@ -100,12 +100,12 @@ package struct WorldDisk: Sendable {
         references.compactMap { places[$0] }.sorted().map { written[$0].signed }
     }
 
-    package func blocks(from: Round, to: Round, of epoch: Epoch, limit: Int) -> [SignedBlock] {
+    package func blocks(from: Slot, to: Round, of epoch: Epoch, limit: Int) -> [SignedBlock] {
         var found: [SignedBlock] = []
         let rounds = rounds[epoch] ?? [:], highest = Round(rounds.keys.max() ?? 0)
-        var round = from
+        var round = from.round
         while round <= min(to, highest), found.count < limit {
-            let places = (rounds[round.rawValue] ?? []).sorted { (written[$0].author, $0) < (written[$1].author, $1) }
+            let places = (rounds[round.rawValue] ?? []).filter { round > from.round || written[$0].author >= from.author }.sorted { (written[$0].author, $0) < (written[$1].author, $1) }
             found += places.map { written[$0].signed }
             round = round.next
         }

@@ -105,7 +105,7 @@ enum Decoders {
         },
         // As it comes over the wire.
         canonical("letter", {
-            ([.block(blocks[2]), .advance(Round(9)), .fetch(blocks[2].block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(Array(blocks.prefix(3))), .recall, .recollection(own: blocks[1], highest: blocks[2]),
+            ([.block(blocks[2]), .advance(Round(9)), .fetch(blocks[2].block.ancestors), .fetchRounds(from: Slot(Round(1), AuthorityIndex(2)), to: Round(3)), .blocks(Array(blocks.prefix(3))), .recall, .recollection(own: blocks[1], highest: blocks[2]),
               .fetchCommits(from: CommitIndex(1), to: CommitIndex(9)), .commits([commit], proof: [Attestation(blocks[2]), Attestation(blocks[3])]), .noCommits(from: CommitIndex(1), kept: CommitIndex(4)),
               .fetchCommitted(blocks[2].block.ancestors), .committed(Array(blocks.suffix(2))), .ended(CommitIndex(9))] as [AuthorityMessage])
                 .enumerated().map { Letter(Epoch(UInt64($0)), $1) }

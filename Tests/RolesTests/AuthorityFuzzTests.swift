@@ -41,7 +41,7 @@ enum AuthorityFuzz {
         let blocks = Array(room.disks[3].blocks.suffix(6)), next = room.machines[3]!.proposer
         let block = Block(epoch: Epoch(0), round: next.round, author: AuthorityIndex(3), timestamp: Instant(3_000), ancestors: next.ancestors(room.machines[3]!.dag), transactions: [[9, 9]])
         let signed = SignedBlock(block, by: room.keys[3], genesis: room.verifier.genesis)
-        return [.block(signed), .advance(next.round), .fetch(block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(blocks.suffix(3) + [signed]), .recall,
+        return [.block(signed), .advance(next.round), .fetch(block.ancestors), .fetchRounds(from: Slot(Round(1), AuthorityIndex(2)), to: Round(3)), .blocks(blocks.suffix(3) + [signed]), .recall,
                 .recollection(own: signed, highest: blocks[0]), .recollection(own: nil, highest: nil),
                 .fetchCommits(from: CommitIndex(1), to: CommitIndex(4)), .commits(room.disks[3].commits.prefix(2).map(\.commit), proof: blocks.map { Attestation($0) }), .noCommits(from: CommitIndex(1), kept: CommitIndex(3)),
                 .fetchCommitted(block.ancestors), .committed(blocks)]

@@ -148,7 +148,7 @@ struct Room {
                 let found = disks[index].blocks.filter { wanted.contains(BlockReference(round: $0.block.round, author: $0.block.author, digest: $0.block.digest(genesis: verifier.genesis))) }
                 perform(machines[index]!.handle(.loaded(found, for: peer), now: Instant(now)), of: index)
             case .loadRounds(let from, let to, let peer):
-                let found = disks[index].blocks.filter { $0.block.round >= from && $0.block.round <= to }.sorted { $0.block.round < $1.block.round }.prefix(Limits.fetchBlocks)
+                let found = disks[index].blocks.filter { $0.block.slot >= from && $0.block.round <= to }.sorted { $0.block.slot < $1.block.slot }.prefix(Limits.fetchBlocks)
                 perform(machines[index]!.handle(.loaded(Array(found), for: peer), now: Instant(now)), of: index)
             case .loadCommits(let from, let to, let peer):
                 let chain = disks[index].commits.map(\.commit).filter { $0.index >= from && $0.index <= to && $0.index >= kept }
@@ -228,7 +228,7 @@ struct AuthorityTests {
         var room = try Room(count: 4)
         room.run(until: 2_000)
         let blocks = Array(room.disks[0].blocks.prefix(5))
-        let messages: [AuthorityMessage] = [.block(blocks[0]), .advance(Round(9)), .fetch(blocks[4].block.ancestors), .fetchRounds(from: Round(1), to: Round(3)), .blocks(blocks)]
+        let messages: [AuthorityMessage] = [.block(blocks[0]), .advance(Round(9)), .fetch(blocks[4].block.ancestors), .fetchRounds(from: Slot(Round(1), AuthorityIndex(2)), to: Round(3)), .blocks(blocks)]
         var generator = SeededGenerator(seed: 4)
         for message in messages {
             #expect(try AuthorityMessage(canonicalBytes: message.canonicalBytes) == message)

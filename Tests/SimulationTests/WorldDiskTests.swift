@@ -52,7 +52,7 @@ struct WorldDiskTests {
         var other = disk
         #expect(disk.lose(flushes: 1, withFile: true) && disk.votes.isEmpty && names(disk) == "A1 B1 C1 A2" && disk.reserved?.round == Round(64))
         #expect(other.lose(flushes: 2, withFile: false) && names(other) == "A1" && other.reserved?.round == Round(64))
-        #expect(other.blocks([drawn["A2"], drawn["A1"]]).count == 1 && other.blocks(from: Round(1), to: Round(9), of: Epoch(0), limit: 10).count == 1)
+        #expect(other.blocks([drawn["A2"], drawn["A1"]]).count == 1 && other.blocks(from: Slot(Round(1), AuthorityIndex(0)), to: Round(9), of: Epoch(0), limit: 10).count == 1)
         #expect(disk.lose(flushes: 9, withFile: true) && names(disk) == "" && !disk.lose(flushes: 1, withFile: true))
     }
 
@@ -61,7 +61,8 @@ struct WorldDiskTests {
         for name in ["D1", "B1", "A1", "C1", "B2", "A2"] { disk.keep([block(name)]) }
         disk.persist(block("A3"))
         disk.flush()
-        #expect(disk.blocks(from: Round(1), to: Round(.max), of: Epoch(0), limit: 5).map { "\($0.block.slot)" } == ["A1", "B1", "C1", "D1", "A2"])
+        #expect(disk.blocks(from: Slot(Round(1), AuthorityIndex(0)), to: Round(.max), of: Epoch(0), limit: 5).map { "\($0.block.slot)" } == ["A1", "B1", "C1", "D1", "A2"])
+        #expect(disk.blocks(from: Slot(Round(1), AuthorityIndex(2)), to: Round(.max), of: Epoch(0), limit: 3).map { "\($0.block.slot)" } == ["C1", "D1", "A2"])
         let (ordered, vote) = commit("B1", "C2", "D3", "A4")
         disk.executed(ordered, vote)
         disk.flush()

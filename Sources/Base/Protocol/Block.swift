@@ -9,6 +9,8 @@ public struct Slot: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.round = round
         self.author = author
     }
+    /// The one behind it, in the order of rounds, then seats.
+    public var next: Slot { author.rawValue == .max ? Slot(round.next, AuthorityIndex(0)) : Slot(round, AuthorityIndex(author.rawValue + 1)) }
     public static func < (a: Slot, b: Slot) -> Bool { (a.round, a.author) < (b.round, b.author) }
     public var description: String { "\(author)\(round)" }
 }

@@ -221,11 +221,13 @@ public final class NodeStore: Sendable {
         }
     }
 
-    /// All blocks of some rounds, whole rounds as far as the answer's size allows.
-    public func blocks(from: Round, to: Round, of epoch: Epoch, limitBytes: Int = 4 << 20) throws -> [SignedBlock] {
+    /// The blocks from a slot on, by slot, as far as the answer's size allows; at least one.
+    public func blocks(from: Slot, to: Round, of epoch: Epoch, limitBytes: Int = 4 << 20) throws -> [SignedBlock] {
         try read { database in
             var found: [SignedBlock] = [], bytes = 0
-            let cursor = try Row.fetchCursor(database, sql: "SELECT bytes FROM block WHERE epoch = ? AND round BETWEEN ? AND ? ORDER BY round, author", arguments: [Int64(clamping: epoch.rawValue), Int64(clamping: from.rawValue), Int64(clamping: to.rawValue)])
+            let cursor = try Row.fetchCursor(database, sql: "SELECT bytes FROM block WHERE epoch = ? AND round BETWEEN ? AND ? AND (round > ? OR author >= ?) ORDER BY round, author, digest", arguments: [
+                Int64(clamping: epoch.rawValue), Int64(clamping: from.round.rawValue), Int64(clamping: to.rawValue), Int64(clamping: from.round.rawValue), from.author.index,
+            ])
             while let row = try cursor.next(), found.count < Limits.fetchBlocks {
                 let data = row["bytes"] as Data
                 bytes += data.count
