@@ -8,6 +8,7 @@ import Testing
 @Suite struct GoldenTests {
     static let tinyRoot = "0x38583d64bf6e4e889bddf56b866079af5ac767aa778f013cbc170c256d6cdae9"
     static let microRoot = "0x4bcbf2a93ee97828f43752c94fadba13dc59b32c33dc11ba359cc9d6f88cb1f9"
+    static let microRoot200 = "0x"
     static let raggedRoot = "0xaeb5677ec8c54281e976f8c8e338248cb6c42ccda901f2241c240acc5b7102ac"
 
     @Test func `fifty steps of the tiny model end on the committed root`() {
@@ -16,9 +17,10 @@ import Testing
     }
 
     @Test(arguments: KernelPath.available, [1, 2, 3])
-    func `every path and every number of threads end on one root`(path: KernelPath, threads: Int) {
+    func `every path and every number of threads end on one root, after fifty steps and after two hundred`(path: KernelPath, threads: Int) {
         var run = GoldenRun(shape: .micro, threads: threads, path: path)
         #expect("\(run.root(after: 50))" == Self.microRoot)
+        #expect("\(run.root(after: 150))" == Self.microRoot200)
     }
 
     @Test(arguments: KernelPath.available, [1, 2])

@@ -1,10 +1,19 @@
+import AssayPrimitives
 import AssayTensor
 import Testing
 
 /// Each fast path beside the reference: the same bits, whatever the size and whatever the numbers.
 @Suite struct KernelPathTests {
     static let reference = Kernels(path: .reference)
-    static let sizes = [0, 1, 2, 7, 15, 16, 17, 31, 33, 64, 100, 1_000]
+    /// Every size about the vectors' and chunks' edges, then two hundred drawn ones.
+    static let sizes = Array(0...70) + [100, 1_000, 4_095, 4_096] + drawn(200, seed: 20) { Int($0.below(2_000)) }
+
+    static func drawn<Shape>(_ count: Int, seed: UInt64, _ draw: (inout SeededGenerator) -> Shape) -> [Shape] {
+        var generator = SeededGenerator(seed: seed)
+        return (0..<count).map { _ in draw(&generator) }
+    }
+    /// Between 1 and `most`, small ones more often.
+    static func ragged(_ generator: inout SeededGenerator, _ most: UInt64) -> Int { 1 + Int(generator.below(1 + generator.below(most))) }
 
     @Test func `the reference is always there, and the path taken is one that this machine has`() {
         #expect(KernelPath.available.contains(.reference))
@@ -62,7 +71,8 @@ import Testing
         let fast = Kernels(path: path)
         var inputs = KernelInputs(seed: 2)
         let shapes = [(1, 1, 1), (1, 16, 3), (3, 5, 7), (4, 32, 16), (8, 33, 31), (12, 32, 64), (13, 17, 19), (16, 64, 32), (25, 48, 257), (97, 65, 100),
-                      (100, 1_030, 9), (6, 100, 600), (30, 31, 0)]
+                      (100, 1_030, 9), (6, 100, 600), (30, 31, 0), (400, 40, 50), (390, 1_600, 5), (13, 40, 800)]
+            + Self.drawn(200, seed: 21) { (Self.ragged(&$0, 80), Self.ragged(&$0, 110), Self.ragged(&$0, 70)) }
         for (m, n, k) in shapes {
             for orientation in Kernels.Orientation.allCases {
                 for special in [nil, 40] as [UInt64?] {
@@ -85,18 +95,21 @@ import Testing
     func `sums have the reference's bits, by sixteen lanes and by chunk`(path: KernelPath) {
         let fast = Kernels(path: path)
         var inputs = KernelInputs(seed: 3)
-        for count in Self.sizes + [4_095, 4_096, 4_097, 20_000, 1_100_000] {
-            let x = inputs.floats(count)
-            #expect(fast.sum(count, x.pointer).bitPattern == Self.reference.sum(count, x.pointer).bitPattern)
-            #expect(fast.sumSquares(count, x.pointer).bitPattern == Self.reference.sumSquares(count, x.pointer).bitPattern)
+        for count in Self.sizes + [4_097, 20_000, 1_100_000] {
+            let x = inputs.floats(count, special: count % 2 == 0 ? nil : 1_000)
+            #expect(bits(fast.sum(count, x.pointer)) == bits(Self.reference.sum(count, x.pointer)))
+            #expect(bits(fast.sumSquares(count, x.pointer)) == bits(Self.reference.sumSquares(count, x.pointer)))
         }
     }
+
+    private func bits(_ value: Double) -> UInt64 { value.isNaN ? 0 : value.bitPattern }
 
     @Test(arguments: fastPaths)
     func `rows have the reference's bits: norms, cross-entropy, bias and column sums`(path: KernelPath) {
         let fast = Kernels(path: path)
         var inputs = KernelInputs(seed: 4)
-        for (rows, columns) in [(1, 1), (2, 5), (3, 16), (5, 33), (4, 128), (7, 300), (2, 5_000)] {
+        let shapes = [(1, 1), (2, 5), (3, 16), (5, 33), (4, 128), (7, 300), (2, 5_000)] + Self.drawn(200, seed: 22) { (Self.ragged(&$0, 20), Self.ragged(&$0, 400)) }
+        for (rows, columns) in shapes {
             for special in [nil, 50] as [UInt64?] {
                 let x = inputs.floats(rows * columns, special: special), dy = inputs.floats(rows * columns, special: special)
                 let weight = inputs.floats(columns), bias = inputs.floats(columns), start = inputs.floats(rows * columns), sums = inputs.floats(columns)
@@ -111,10 +124,18 @@ import Testing
                         kernels.layerNormBackward(rows: rows, channels: columns, dy: dy.pointer, x: x.pointer, weight: weight.pointer, mean: mean.pointer,
                                                   rstd: rstd.pointer, into: dx.pointer, dweight: dweight.pointer, dbias: dbias.pointer)
                     }
+                    let stream = start.copy(), normed = start.copy(), hidden = x.copy(), activated = start.copy(), plain = x.copy()
+                    if columns <= Kernels.sumChunk {
+                        kernels.residualNorm(rows: rows, channels: columns, x.pointer, yBias: rows % 2 == 0 ? bias.pointer : nil, addedTo: stream.pointer,
+                                             weight: weight.pointer, bias: nil, into: normed.pointer, mean: mean.pointer, rstd: rstd.pointer)
+                    }
+                    kernels.biasGelu(rows: rows, columns: columns, bias: bias.pointer, hidden.pointer, into: activated.pointer)
+                    kernels.biasGelu(rows: rows, columns: columns, bias: nil, plain.pointer, into: plain.pointer)
                     kernels.addBias(rows: rows, columns: columns, bias.pointer, to: biased.pointer)
                     kernels.sumRows(rows: rows, columns: columns, x.pointer, into: columnSums.pointer)
                     kernels.crossEntropy(rows: rows, vocabulary: columns, logits: logits.pointer, targets: targets, scale: 0.01, gradient: true, into: losses.pointer)
-                    found.append([out, mean, rstd, dx, dweight, dbias, biased, columnSums, logits, losses].flatMap(\.comparableBits))
+                    found.append([out, mean, rstd, dx, dweight, dbias, biased, columnSums, logits, losses, stream, normed, hidden, activated, plain]
+                        .flatMap(\.comparableBits))
                 }
                 #expect(found[0] == found[1], "\(rows)×\(columns) on \(path)")
             }
@@ -125,18 +146,21 @@ import Testing
     func `attention and its backward pass have the reference's bits`(path: KernelPath) {
         let fast = Kernels(path: path, threads: 2)
         var inputs = KernelInputs(seed: 5)
-        for (sequences, context, heads, size) in [(1, 1, 1, 1), (2, 7, 3, 5), (1, 16, 2, 16), (2, 33, 2, 20), (1, 64, 4, 32)] {
+        let shapes = [(1, 1, 1, 1), (2, 7, 3, 5), (1, 16, 2, 16), (2, 33, 2, 20), (1, 64, 4, 32), (1, 130, 1, 64), (1, 4_096, 1, 3), (1, 40, 1, 500)]
+            + Self.drawn(200, seed: 23) { (Self.ragged(&$0, 2), Self.ragged(&$0, 70), Self.ragged(&$0, 3), Self.ragged(&$0, 70)) }
+        for (sequences, context, heads, size) in shapes {
             for special in [nil, 500] as [UInt64?] {
                 let tokens = sequences * context, width = heads * size
                 let qkv = inputs.floats(tokens * 3 * width, special: special), dout = inputs.floats(tokens * width, special: special)
                 var found: [[UInt32]] = []
                 for kernels in [Self.reference, fast] {
-                    let p = FloatBuffer(count: tokens * heads * context), work = FloatBuffer(count: tokens * heads * context)
+                    let largest = FloatBuffer(count: tokens * heads), inverse = FloatBuffer(count: tokens * heads)
                     let out = FloatBuffer(count: tokens * width), dqkv = FloatBuffer(count: tokens * 3 * width)
-                    kernels.attention(sequences: sequences, context: context, heads: heads, size: size, qkv: qkv.pointer, probabilities: p.pointer, into: out.pointer)
-                    kernels.attentionBackward(sequences: sequences, context: context, heads: heads, size: size, qkv: qkv.pointer, probabilities: p.pointer,
-                                              dout: dout.pointer, work: work.pointer, into: dqkv.pointer)
-                    found.append([p, out, dqkv].flatMap(\.comparableBits))
+                    kernels.attention(sequences: sequences, context: context, heads: heads, size: size, qkv: qkv.pointer, largest: largest.pointer,
+                                      inverse: inverse.pointer, into: out.pointer)
+                    kernels.attentionBackward(sequences: sequences, context: context, heads: heads, size: size, qkv: qkv.pointer, largest: largest.pointer,
+                                              inverse: inverse.pointer, dout: dout.pointer, into: dqkv.pointer)
+                    found.append([largest, inverse, out, dqkv].flatMap(\.comparableBits))
                 }
                 #expect(found[0] == found[1], "\(sequences) × \(context), \(heads) × \(size) on \(path)")
             }
@@ -161,6 +185,34 @@ import Testing
                 #expect(found[0] == found[1], "\(count) on \(path)")
             }
         }
+    }
+
+    @Test(arguments: fastPaths)
+    func `a product split over threads has the bits of one thread, by rows or by columns`(path: KernelPath) {
+        let one = Kernels(path: path), three = Kernels(path: path, threads: 3)
+        var inputs = KernelInputs(seed: 7)
+        for (m, n, k) in [(301, 97, 40), (97, 301, 41), (700, 33, 5), (5, 3_000, 17)] {
+            for orientation in Kernels.Orientation.allCases {
+                let lda = orientation == .tn ? m : k, ldb = orientation == .nt ? k : n
+                let a = inputs.floats(m * k), b = inputs.floats(n * k), c = inputs.floats(m * n), found = c.copy()
+                for (kernels, out) in [(one, c), (three, found)] {
+                    kernels.matmul(orientation, m: m, n: n, k: k, a.pointer, lda, b.pointer, ldb, into: out.pointer, n, accumulate: true)
+                }
+                #expect(found == c, "\(orientation) \(m)×\(n)×\(k) on \(path)")
+            }
+        }
+    }
+
+    @Test func `a pool that had nothing to do for a while still takes jobs, and one that never had any ends`() {
+        let kernels = Kernels(threads: 3), count = 40_000
+        let x = FloatBuffer(count: count), out = FloatBuffer(count: count)
+        x.fill(2)
+        for round in 1...200 {
+            kernels.add(count, x.pointer, out.pointer, into: out.pointer)
+            if round % 50 == 0 { _ = (0..<20_000).reduce(0.5) { $0 + 1 / Double($1 + round) } }
+        }
+        #expect((0..<count).allSatisfy { out[$0] == 400 })
+        _ = Kernels(threads: 2)
     }
 
     @Test func `a job leaves the float environment as it found it`() {

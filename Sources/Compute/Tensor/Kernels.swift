@@ -59,6 +59,15 @@ public final class Kernels: @unchecked Sendable {
     public func layerNorm(
         rows: Int, channels: Int, _ x: Floats, weight: Floats, bias: Floats?, into out: MutableFloats, mean: MutableFloats, rstd: MutableFloats
     ) { assay_parallel_layer_norm(table, pool, rows, channels, x, weight, bias, out, mean, rstd) }
+    /// y = x + (y + yBias), where there is one; then its norm into `out`.
+    public func residualNorm(
+        rows: Int, channels: Int, _ x: Floats, yBias: Floats?, addedTo y: MutableFloats, weight: Floats, bias: Floats?, into out: MutableFloats,
+        mean: MutableFloats, rstd: MutableFloats
+    ) { assay_parallel_residual_norm(table, pool, rows, channels, x, yBias, y, weight, bias, out, mean, rstd) }
+    /// x += bias, where there is one; out = gelu(x).
+    public func biasGelu(rows: Int, columns: Int, bias: Floats?, _ x: MutableFloats, into out: MutableFloats) {
+        assay_parallel_bias_gelu(table, pool, rows, columns, bias, x, out)
+    }
     /// dx += …, dweight += …, dbias += ….
     public func layerNormBackward(
         rows: Int, channels: Int, dy: Floats, x: Floats, weight: Floats, mean: Floats, rstd: Floats, into dx: MutableFloats, dweight: MutableFloats,
@@ -69,12 +78,17 @@ public final class Kernels: @unchecked Sendable {
     /// out[c] += Σ x[r, c], rows in order.
     public func sumRows(rows: Int, columns: Int, _ x: Floats, into out: MutableFloats) { assay_parallel_sum_rows(table, pool, rows, columns, x, out) }
 
-    public func attention(sequences: Int, context: Int, heads: Int, size: Int, qkv: Floats, probabilities: MutableFloats, into out: MutableFloats) {
-        assay_parallel_attention(table, pool, sequences, context, heads, size, qkv, probabilities, out)
-    }
+    /// Causal attention. Scores exist a tile at a time; what is kept of each row is its maximum and 1 ÷ the sum of its exponentials.
+    ///
+    /// - Shapes: `qkv` [sequences·context, 3·heads·size], `out` [sequences·context, heads·size], `largest`, `inverse` [sequences·heads·context].
+    /// - Source: Vaswani et al., "Attention Is All You Need" (2017), eq. 1; Dao et al., "FlashAttention" (2022), for keeping a row's statistics only.
+    public func attention(
+        sequences: Int, context: Int, heads: Int, size: Int, qkv: Floats, largest: MutableFloats, inverse: MutableFloats, into out: MutableFloats
+    ) { assay_parallel_attention(table, pool, sequences, context, heads, size, qkv, largest, inverse, out) }
+    /// Makes the probabilities again, bit for bit, from `qkv` and what attention kept of each row.
     public func attentionBackward(
-        sequences: Int, context: Int, heads: Int, size: Int, qkv: Floats, probabilities: Floats, dout: Floats, work: MutableFloats, into dqkv: MutableFloats
-    ) { assay_parallel_attention_backward(table, pool, sequences, context, heads, size, qkv, probabilities, dout, work, dqkv) }
+        sequences: Int, context: Int, heads: Int, size: Int, qkv: Floats, largest: Floats, inverse: Floats, dout: Floats, into dqkv: MutableFloats
+    ) { assay_parallel_attention_backward(table, pool, sequences, context, heads, size, qkv, largest, inverse, dout, dqkv) }
 
     /// Nats of each row; where `gradient`, logits become (softmax − one-hot) · scale.
     public func crossEntropy(

@@ -63,7 +63,7 @@ public func benchShape(named name: String) -> (shape: ModelShape, rows: Int)? {
     }
 }
 
-private func timed(_ body: () -> Void) -> Double {
+func timed(_ body: () -> Void) -> Double {
     let (whole, parts) = ContinuousClock().measure(body).components
     return Double(whole) + Double(parts) * 1e-18
 }
@@ -75,53 +75,4 @@ private func measuredPeak(_ path: KernelPath) -> Double {
         best = max(best, operations / time / 1e9)
     }
     return best
-}
-
-/// The measured kernels of one path.
-private struct PathBench {
-    let path: KernelPath
-    /// At least so long for each measurement.
-    let seconds: Double
-
-    func rates() -> [(String, String, Double)] {
-        let kernels = Kernels(path: path)
-        var rates: [(String, String, Double)] = []
-        let a = numbers(768 * 512), b = numbers(768 * 512), c = FloatBuffer(count: 768 * 512)
-        for (name, orientation, m, n, k) in [("matmul.nn", Kernels.Orientation.nn, 768, 512, 128), ("matmul.nt", .nt, 768, 128, 512), ("matmul.tn", .tn, 128, 512, 768)] {
-            let lda = orientation == .tn ? m : k, ldb = orientation == .nt ? k : n
-            rates.append((name, "\(m)×\(n)×\(k)", rate(2 * m * n * k) {
-                kernels.matmul(orientation, m: m, n: n, k: k, a.pointer, lda, b.pointer, ldb, into: c.pointer, n)
-            }))
-        }
-        let count = 64 * 1_024
-        rates.append(("exp", "\(count)", rate(count) { kernels.exp(count, a.pointer, into: c.pointer) }))
-        rates.append(("gelu", "\(count)", rate(count) { kernels.gelu(count, a.pointer, into: c.pointer) }))
-        let qkv = numbers(4 * 64 * 384), p = FloatBuffer(count: 4 * 4 * 64 * 64)
-        rates.append(("attention", "4×64, 4×32", rate(4 * 4 * 4 * 40 * 64 * 32) {
-            kernels.attention(sequences: 4, context: 64, heads: 4, size: 32, qkv: qkv.pointer, probabilities: p.pointer, into: c.pointer)
-        }))
-        let weight = numbers(128), mean = FloatBuffer(count: 512), rstd = FloatBuffer(count: 512)
-        rates.append(("layerNorm", "512×128", rate(8 * 512 * 128) {
-            kernels.layerNorm(rows: 512, channels: 128, a.pointer, weight: weight.pointer, bias: nil, into: c.pointer, mean: mean.pointer, rstd: rstd.pointer)
-        }))
-        return rates
-    }
-
-    /// Doubles the number of repetitions until they last long enough.
-    private func rate(_ operations: Int, _ body: () -> Void) -> Double {
-        body()
-        var repetitions = 1
-        while true {
-            let time = timed { for _ in 0..<repetitions { body() } }
-            if time >= seconds { return Double(operations) * Double(repetitions) / time / 1e9 }
-            repetitions *= 2
-        }
-    }
-
-    private func numbers(_ count: Int) -> FloatBuffer {
-        let buffer = FloatBuffer(count: count)
-        let philox = Philox(key: 7)
-        for index in 0..<count { buffer.pointer[index] = Float(Int32(bitPattern: philox.block(UInt64(index)).0) >> 8) * 0x1p-22 }
-        return buffer
-    }
 }

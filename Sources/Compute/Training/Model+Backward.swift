@@ -1,7 +1,7 @@
 import AssayTensor
 
 extension Model {
-    /// From the gradient in `logits` back to every parameter. `gradients` is zero at the start; the head's part comes before the embedding's.
+    /// From the gradient in `logits` back to every parameter. What products do not write is zero at the start; the head's part comes before the embedding's.
     func backward(_ tensors: ModelTensors, _ gradients: ModelTensors, _ batch: Batch) {
         let tokens = batch.tokens, width = shape.width, vocabulary = shape.vocabulary, buffers = backwardBuffers
         kernels.matmul(.tn, m: vocabulary, n: width, k: tokens, logits.pointer, vocabulary, finalNorm.pointer, width, into: gradients.tokens, width)
@@ -22,15 +22,15 @@ extension Model {
     private func backward(_ layer: LayerTensors, _ gradient: LayerTensors, _ kept: LayerActivations, _ x: FloatBuffer, sequences: Int) {
         let tokens = sequences * shape.context, width = shape.width, buffers = backwardBuffers
         linearBackward(tokens, 4 * width, width, kept.gelu, buffers.dx, layer.down, gradient.down, gradient.downBias, into: buffers.dwide)
-        kernels.geluBackward(tokens * 4 * width, kept.up.pointer, buffers.dwide.pointer, into: buffers.dup.pointer)
-        linearBackward(tokens, width, 4 * width, kept.norm2, buffers.dup, layer.up, gradient.up, gradient.upBias, into: buffers.dnarrow)
+        kernels.geluBackward(tokens * 4 * width, kept.up.pointer, buffers.dwide.pointer, into: buffers.dwide.pointer)
+        linearBackward(tokens, width, 4 * width, kept.norm2, buffers.dwide, layer.up, gradient.up, gradient.upBias, into: buffers.dnarrow)
         kernels.layerNormBackward(
             rows: tokens, channels: width, dy: buffers.dnarrow.pointer, x: kept.middle.pointer, weight: layer.norm2, mean: kept.mean2.pointer,
             rstd: kept.rstd2.pointer, into: buffers.dx.pointer, dweight: gradient.norm2, dbias: gradient.norm2Bias)
         linearBackward(tokens, width, width, kept.attended, buffers.dx, layer.projection, gradient.projection, gradient.projectionBias, into: buffers.dnarrow)
         kernels.attentionBackward(
             sequences: sequences, context: shape.context, heads: shape.heads, size: shape.headSize, qkv: kept.qkv.pointer,
-            probabilities: kept.probabilities.pointer, dout: buffers.dnarrow.pointer, work: buffers.work.pointer, into: buffers.dqkv.pointer)
+            largest: kept.largest.pointer, inverse: kept.inverse.pointer, dout: buffers.dnarrow.pointer, into: buffers.dqkv.pointer)
         linearBackward(tokens, width, 3 * width, kept.norm1, buffers.dqkv, layer.attention, gradient.attention, gradient.attentionBias, into: buffers.dnarrow)
         kernels.layerNormBackward(
             rows: tokens, channels: width, dy: buffers.dnarrow.pointer, x: x.pointer, weight: layer.norm1, mean: kept.mean1.pointer, rstd: kept.rstd1.pointer,

@@ -53,7 +53,7 @@ public final class Model: @unchecked Sendable {
             let tensors = ModelTensors(parameters, shape, table)
             forward(tensors, batch)
             entropy(batch, gradient: true)
-            gradient.fill(0)
+            zeroWhatGrows(gradient)
             backward(tensors, ModelTensors(gradient, shape, table), batch)
             return meanLoss(batch)
         }
@@ -91,6 +91,11 @@ public final class Model: @unchecked Sendable {
         kernels.crossEntropy(
             rows: batch.tokens, vocabulary: shape.vocabulary, logits: logits.pointer, targets: batch.targets, scale: 1 / Float(batch.tokens),
             gradient: gradient, into: losses.pointer)
+    }
+
+    /// Products write their weights' gradients whole. Sums over rows are added to what is there: norms, biases, positions.
+    private func zeroWhatGrows(_ gradient: FloatBuffer) {
+        for entry in table.entries where !entry.decays || entry.name == "wpe.weight" { (gradient.pointer + entry.offset).update(repeating: 0, count: entry.count) }
     }
 
     private func meanLoss(_ batch: Batch) -> Float { Float(kernels.sum(batch.tokens, losses.pointer) / Double(batch.tokens)) }

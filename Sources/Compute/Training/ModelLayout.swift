@@ -43,27 +43,26 @@ struct ModelTensors {
 
 /// What the forward pass keeps of one layer for the backward pass.
 struct LayerActivations {
-    let norm1, qkv, probabilities, attended, middle, norm2, up, gelu: FloatBuffer
+    let norm1, qkv, largest, inverse, attended, middle, norm2, up, gelu: FloatBuffer
     let mean1, rstd1, mean2, rstd2, output: FloatBuffer
 
     init(_ shape: ModelShape, rows: Int) {
         let tokens = rows * shape.context, width = shape.width
         func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: tokens * columns) }
         (norm1, qkv, attended, middle, norm2, up, gelu) = (floats(width), floats(3 * width), floats(width), floats(width), floats(width), floats(4 * width), floats(4 * width))
-        probabilities = floats(shape.heads * shape.context)
+        (largest, inverse) = (floats(shape.heads), floats(shape.heads))
         (mean1, rstd1, mean2, rstd2, output) = (floats(1), floats(1), floats(1), floats(1), floats(width))
     }
 }
 
 /// Gradients of activations on their way back: one set serves all layers.
 struct BackwardBuffers {
-    /// Of the residual stream; of what a norm or attention gave; of queries, keys and values; after GELU; before it; of attention's scores.
-    let dx, dnarrow, dqkv, dwide, dup, work: FloatBuffer
+    /// Of the residual stream; of what a norm or attention gave; of queries, keys and values; after GELU, then before it.
+    let dx, dnarrow, dqkv, dwide: FloatBuffer
 
     init(_ shape: ModelShape, rows: Int) {
         let tokens = rows * shape.context, width = shape.width
         func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: tokens * columns) }
-        (dx, dnarrow, dqkv, dwide, dup) = (floats(width), floats(width), floats(3 * width), floats(4 * width), floats(4 * width))
-        work = floats(shape.heads * shape.context)
+        (dx, dnarrow, dqkv, dwide) = (floats(width), floats(width), floats(3 * width), floats(4 * width))
     }
 }

@@ -11,6 +11,7 @@
 #include "vector_elementwise.h"
 #include "vector_rows.h"
 #include "vector_matmul.h"
+#include "vector_attention.h"
 #include "vector_table.h"
 
 double assay_peak_avx2(long iterations) { return vector_peak(iterations); }

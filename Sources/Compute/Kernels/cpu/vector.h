@@ -20,7 +20,7 @@ INLINE f16 load(const float *p) { return *(const f16u *)p; }
 INLINE void store(float *p, f16 x) { *(f16u *)p = x; }
 INLINE f16 splat(float x) { return (f16)(x); }
 INLINE f16 fused(f16 a, f16 b, f16 c) { return __builtin_elementwise_fma(a, b, c); }
-INLINE f16 choose(i16 mask, f16 yes, f16 no) { return (f16)((mask & (i16)yes) | (~mask & (i16)no)); }
+INLINE f16 choose(i16 mask, f16 yes, f16 no) { return mask ? yes : no; }
 /// (a > b) ? a : b.
 INLINE f16 larger(f16 a, f16 b) { return choose(a > b, a, b); }
 INLINE i16 first_lanes(long count) {
@@ -57,6 +57,12 @@ INLINE void store_part(float *p, f16 x, long count) {
 }
 #endif
 
+INLINE f16 load_up_to(const float *p, long count) { return count >= 16 ? load(p) : load_part(p, count); }
+INLINE void store_up_to(float *p, f16 x, long count) {
+    if (count >= 16) store(p, x);
+    else store_part(p, x, count);
+}
+
 /// 16 → 8 → 4 → 2 → 1.
 INLINE float lane_tree(f16 x) {
     f8 a = x.lo + x.hi;
@@ -65,12 +71,10 @@ INLINE float lane_tree(f16 x) {
     return c.x + c.y;
 }
 INLINE float lane_largest(f16 x) {
-    f8 a = (f8)(((x.lo > x.hi) & (i8)x.lo) | (~(x.lo > x.hi) & (i8)x.hi));
-    float lanes[8] __attribute__((aligned(32)));
-    memcpy(lanes, &a, sizeof lanes);
-    for (int width = 4; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
-    return lanes[0];
+    f8 a = x.lo > x.hi ? x.lo : x.hi;
+    f4 b = a.lo > a.hi ? a.lo : a.hi;
+    f2 c = b.lo > b.hi ? b.lo : b.hi;
+    return c.x > c.y ? c.x : c.y;
 }
 
 INLINE f16 vector_exp(f16 x) {

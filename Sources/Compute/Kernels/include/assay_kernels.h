@@ -9,6 +9,8 @@
 #define ASSAY_SUM_CHUNK 4096
 /// Attention works in tiles of this many queries; a tile sees the keys up to its own end, those above the diagonal with probability +0.
 #define ASSAY_QUERY_TILE 16
+/// The longest sequence: a row of scores is one 16-lane sum.
+#define ASSAY_CONTEXT_LIMIT ASSAY_SUM_CHUNK
 /// Floats of scratch that a thread of a pool has for packing.
 #define ASSAY_SCRATCH_FLOATS (1 << 20)
 
@@ -24,6 +26,14 @@ typedef struct {
     float stepSize;           ///< learning rate ÷ (1 − β₁ᵗ)
     float decay;              ///< learning rate × weight decay, or 0 where a tensor does not decay
 } assay_adamw;
+
+/// One head over one sequence. q, k and v are [context, size] with `stride` floats from row to row; out and its gradient have `outStride`.
+typedef struct {
+    long context, size;       ///< context ≤ ASSAY_CONTEXT_LIMIT
+    const float *q, *k, *v;
+    long stride, outStride;
+    float scale;              ///< 1 ÷ √size
+} assay_head;
 
 /// The kernels of one path. Each runs on the calling thread; `assay_parallel_*` below split their outputs over a pool.
 typedef struct assay_kernels {
@@ -54,16 +64,23 @@ typedef struct assay_kernels {
     void (*sumRows)(long rows, long columns, long first, long last, const float *x, float *out);
     /// Rows to zero mean and unit variance, times weight, plus bias (which may be null). Channels ≤ ASSAY_SUM_CHUNK.
     void (*layerNorm)(long rows, long channels, const float *x, const float *weight, const float *bias, float *out, float *mean, float *rstd);
+    /// y = x + (y + yBias), where yBias may be null, then its norm: the residual stream goes on and enters the next part.
+    void (*residualNorm)(long rows, long channels, const float *x, const float *yBias, float *y, const float *weight, const float *bias, float *out,
+                         float *mean, float *rstd);
+    /// x += bias, which may be null; out = gelu(x).
+    void (*biasGelu)(long rows, long columns, const float *bias, float *x, float *out);
     /// dx += the gradient through the norm.
     void (*layerNormBackwardInput)(long rows, long channels, const float *dy, const float *x, const float *weight, const float *mean,
                                    const float *rstd, float *dx);
     /// dweight[c] = fma(dy, normalised x, dweight[c]) and dbias[c] += dy (unless null), rows in order, for columns first ..< last.
     void (*layerNormBackwardWeights)(long rows, long channels, long first, long last, const float *dy, const float *x, const float *mean,
                                      const float *rstd, float *dweight, float *dbias);
-    /// row[0 ..< valid] = softmax(scale · row), row[valid ..< total] = +0. valid ≤ ASSAY_SUM_CHUNK.
-    void (*softmaxRow)(long valid, long total, float scale, float *row);
-    /// gradient = p · (gradient − Σ p · gradient) · scale over the valid, +0 after.
-    void (*softmaxRowBackward)(long valid, long total, float scale, const float *p, float *gradient);
+    /// Causal attention of one head: out, and of each row of scores the maximum and 1 ÷ sum of exponentials, from which backward makes the
+    /// probabilities again. No more than a tile of ASSAY_QUERY_TILE rows of scores exists at a time.
+    void (*attention)(const assay_head *head, float *out, float *largest, float *inverse, float *scratch);
+    /// dq, dk and dv (all with the stride of q) from dout.
+    void (*attentionBackward)(const assay_head *head, const float *largest, const float *inverse, const float *dout, float *dq, float *dk, float *dv,
+                              float *scratch);
     /// The cross-entropy of each row in nats; logits become (softmax − one-hot) · scale unless `gradient` is false.
     void (*crossEntropy)(long rows, long vocabulary, float *logits, const uint16_t *targets, float scale, bool gradient, float *losses);
     /// One AdamW step over a range of one tensor.
@@ -99,17 +116,22 @@ void assay_parallel_gelu_backward(const assay_kernels *kernels, assay_pool *pool
 void assay_parallel_add(const assay_kernels *kernels, assay_pool *pool, long count, const float *a, const float *b, float *out);
 void assay_parallel_layer_norm(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *x, const float *weight,
                                const float *bias, float *out, float *mean, float *rstd);
+/// y = x + (y + yBias), then its norm.
+void assay_parallel_residual_norm(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *x, const float *yBias,
+                                  float *y, const float *weight, const float *bias, float *out, float *mean, float *rstd);
+/// x += bias (may be null); out = gelu(x).
+void assay_parallel_bias_gelu(const assay_kernels *kernels, assay_pool *pool, long rows, long columns, const float *bias, float *x, float *out);
 /// dx += …, dweight += …, dbias += … (bias may be null).
 void assay_parallel_layer_norm_backward(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *dy,
                                         const float *x, const float *weight, const float *mean, const float *rstd, float *dx,
                                         float *dweight, float *dbias);
 void assay_parallel_add_bias(const assay_kernels *kernels, assay_pool *pool, long rows, long columns, const float *bias, float *x);
 void assay_parallel_sum_rows(const assay_kernels *kernels, assay_pool *pool, long rows, long columns, const float *x, float *out);
-/// Causal attention. Backward needs `work`, of the size of p. qkv [sequences·context, 3·heads·size], p [sequences·heads·context, context], out [sequences·context, heads·size].
+/// Causal attention. qkv [sequences·context, 3·heads·size], out [sequences·context, heads·size], largest and inverse [sequences·heads·context].
 void assay_parallel_attention(const assay_kernels *kernels, assay_pool *pool, long sequences, long context, long heads, long size,
-                              const float *qkv, float *p, float *out);
+                              const float *qkv, float *largest, float *inverse, float *out);
 void assay_parallel_attention_backward(const assay_kernels *kernels, assay_pool *pool, long sequences, long context, long heads, long size,
-                                       const float *qkv, const float *p, const float *dout, float *work, float *dqkv);
+                                       const float *qkv, const float *largest, const float *inverse, const float *dout, float *dqkv);
 void assay_parallel_cross_entropy(const assay_kernels *kernels, assay_pool *pool, long rows, long vocabulary, float *logits,
                                   const uint16_t *targets, float scale, bool gradient, float *losses);
 /// out[r] = tokens[inputs[r]] + positions[r mod context].

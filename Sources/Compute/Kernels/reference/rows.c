@@ -1,4 +1,4 @@
-// Kernels that work along rows: norms, softmax, cross-entropy; and sums down the columns.
+// Kernels that work along rows: norms, cross-entropy; and sums down the columns.
 #include "kernels.h"
 
 void reference_add_bias(long rows, long columns, const float *bias, float *x) {
@@ -30,6 +30,22 @@ void reference_layer_norm(long rows, long channels, const float *x, const float 
     }
 }
 
+void reference_residual_norm(long rows, long channels, const float *x, const float *yBias, float *y, const float *weight, const float *bias,
+                             float *out, float *mean, float *rstd) {
+    for (long r = 0; r < rows; r++)
+        for (long c = 0; c < channels; c++) {
+            float value = y[r * channels + c];
+            if (yBias) value = value + yBias[c];
+            y[r * channels + c] = x[r * channels + c] + value;
+        }
+    reference_layer_norm(rows, channels, y, weight, bias, out, mean, rstd);
+}
+
+void reference_bias_gelu(long rows, long columns, const float *bias, float *x, float *out) {
+    if (bias) reference_add_bias(rows, columns, bias, x);
+    reference_gelu(rows * columns, x, out);
+}
+
 void reference_layer_norm_backward_input(long rows, long channels, const float *dy, const float *x, const float *weight, const float *mean,
                                          const float *rstd, float *dx) {
     for (long r = 0; r < rows; r++, x += channels, dy += channels, dx += channels) {
@@ -56,7 +72,7 @@ void reference_layer_norm_backward_weights(long rows, long channels, long first,
         }
 }
 
-static float largest(long count, const float *x) {
+float reference_largest(long count, const float *x) {
     float lanes[16];
     for (int i = 0; i < 16; i++) lanes[i] = -__builtin_inff();
     for (long i = 0; i < count; i++) lanes[i % 16] = lanes[i % 16] > x[i] ? lanes[i % 16] : x[i];
@@ -65,26 +81,9 @@ static float largest(long count, const float *x) {
     return lanes[0];
 }
 
-void reference_softmax_row(long valid, long total, float scale, float *row) {
-    for (long i = 0; i < valid; i++) row[i] = row[i] * scale;
-    float top = largest(valid, row);
-    for (long i = 0; i < valid; i++) row[i] = exact_exp(row[i] - top);
-    float inverse = 1.0f / reference_sum(valid, row);
-    for (long i = 0; i < valid; i++) row[i] = row[i] * inverse;
-    for (long i = valid; i < total; i++) row[i] = 0.0f;
-}
-
-void reference_softmax_row_backward(long valid, long total, float scale, const float *p, float *gradient) {
-    float lanes[16] = {0};
-    for (long i = 0; i < valid; i++) lanes[i % 16] = fused(p[i], gradient[i], lanes[i % 16]);
-    float mean = lane_tree(lanes);
-    for (long i = 0; i < valid; i++) gradient[i] = (p[i] * (gradient[i] - mean)) * scale;
-    for (long i = valid; i < total; i++) gradient[i] = 0.0f;
-}
-
 void reference_cross_entropy(long rows, long vocabulary, float *logits, const uint16_t *targets, float scale, bool gradient, float *losses) {
     for (long r = 0; r < rows; r++, logits += vocabulary) {
-        float top = largest(vocabulary, logits), wanted = logits[targets[r]];
+        float top = reference_largest(vocabulary, logits), wanted = logits[targets[r]];
         for (long i = 0; i < vocabulary; i++) logits[i] = exact_exp(logits[i] - top);
         double whole = 0;
         for (long i = 0; i < vocabulary; i += ASSAY_SUM_CHUNK)

@@ -5,8 +5,9 @@ const assay_kernels assay_kernels_reference = {
     .sum = reference_sum, .sumSquares = reference_sum_squares, .add = reference_add, .subtract = reference_subtract,
     .addScaled = reference_add_scaled, .scale = reference_scale, .gelu = reference_gelu, .geluBackward = reference_gelu_backward,
     .addBias = reference_add_bias, .sumRows = reference_sum_rows, .layerNorm = reference_layer_norm,
+    .residualNorm = reference_residual_norm, .biasGelu = reference_bias_gelu,
     .layerNormBackwardInput = reference_layer_norm_backward_input, .layerNormBackwardWeights = reference_layer_norm_backward_weights,
-    .softmaxRow = reference_softmax_row, .softmaxRowBackward = reference_softmax_row_backward,
+    .attention = reference_attention, .attentionBackward = reference_attention_backward,
     .crossEntropy = reference_cross_entropy, .adamw = reference_adamw,
 };
 

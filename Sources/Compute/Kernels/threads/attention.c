@@ -1,65 +1,55 @@
-// Causal attention out of products and softmax rows, one (sequence, head) a part.
-// In tiles of ASSAY_QUERY_TILE queries: tile i sees keys 0 ..< min(context, end of the tile), so sums over keys end there for every path.
+// Attention over a pool: one head of one sequence a part.
 #include "pool.h"
 
 typedef struct {
     const assay_kernels *kernels;
-    long context, heads, size;
-    const float *qkv, *p, *dout;
-    float *probabilities, *out, *dqkv;
-    float scale;
+    assay_head head;
+    long heads;
+    float *out, *largest, *inverse, *dqkv;
+    const float *qkv, *largestWas, *inverseWas, *dout;
 } attention;
 
-static long tile_rows(long context, long first) { return context - first < ASSAY_QUERY_TILE ? context - first : ASSAY_QUERY_TILE; }
+/// The part's own head: queries, keys and values of a token stand side by side.
+static assay_head head_of(const attention *t, long part, long *offset, long *outOffset) {
+    assay_head head = t->head;
+    long sequence = part / t->heads, column = part % t->heads * head.size, width = t->heads * head.size;
+    *offset = sequence * head.context * head.stride + column;
+    *outOffset = sequence * head.context * head.outStride + column;
+    head.q = t->qkv + *offset;
+    head.k = head.q + width;
+    head.v = head.k + width;
+    return head;
+}
 
 static void forward_part(void *context, long part, float *scratch) {
     const attention *t = context;
-    long sequence = part / t->heads, head = part % t->heads, width = t->heads * t->size, stride = 3 * width, length = t->context;
-    const float *q = t->qkv + sequence * length * stride + head * t->size, *k = q + width, *v = k + width;
-    float *out = t->out + sequence * length * width + head * t->size, *p = t->probabilities + part * length * length;
-    for (long first = 0; first < length; first += ASSAY_QUERY_TILE) {
-        long rows = tile_rows(length, first), keys = first + rows;
-        float *tile = p + first * length;
-        t->kernels->matmul(ASSAY_NT, rows, keys, t->size, q + first * stride, stride, k, stride, tile, length, false, scratch);
-        for (long r = 0; r < rows; r++) t->kernels->softmaxRow(first + r + 1, keys, t->scale, tile + r * length);
-        t->kernels->matmul(ASSAY_NN, rows, t->size, keys, tile, length, v, stride, out + first * width, width, false, scratch);
-    }
+    long offset, outOffset, row = part * t->head.context;
+    assay_head head = head_of(t, part, &offset, &outOffset);
+    t->kernels->attention(&head, t->out + outOffset, t->largest + row, t->inverse + row, scratch);
 }
 
 static void backward_part(void *context, long part, float *scratch) {
     const attention *t = context;
-    long sequence = part / t->heads, head = part % t->heads, width = t->heads * t->size, stride = 3 * width, length = t->context;
-    const float *q = t->qkv + sequence * length * stride + head * t->size, *k = q + width, *v = k + width;
-    float *dq = t->dqkv + sequence * length * stride + head * t->size, *dk = dq + width, *dv = dk + width;
-    const float *p = t->p + part * length * length, *dout = t->dout + sequence * length * width + head * t->size;
-    float *gradient = t->probabilities + part * length * length;
-    for (long i = 0; i < length; i++) {
-        memset(dk + i * stride, 0, sizeof(float) * (size_t)t->size);
-        memset(dv + i * stride, 0, sizeof(float) * (size_t)t->size);
-    }
-    for (long first = 0; first < length; first += ASSAY_QUERY_TILE) {
-        long rows = tile_rows(length, first), keys = first + rows;
-        const float *tile = p + first * length, *dtile = dout + first * width;
-        float *dscore = gradient + first * length;
-        t->kernels->matmul(ASSAY_NT, rows, keys, t->size, dtile, width, v, stride, dscore, length, false, scratch);
-        for (long r = 0; r < rows; r++)
-            t->kernels->softmaxRowBackward(first + r + 1, keys, t->scale, tile + r * length, dscore + r * length);
-        t->kernels->matmul(ASSAY_NN, rows, t->size, keys, dscore, length, k, stride, dq + first * stride, stride, false, scratch);
-        t->kernels->matmul(ASSAY_TN, keys, t->size, rows, dscore, length, q + first * stride, stride, dk, stride, true, scratch);
-        t->kernels->matmul(ASSAY_TN, keys, t->size, rows, tile, length, dtile, width, dv, stride, true, scratch);
-    }
+    long offset, outOffset, row = part * t->head.context, width = t->heads * t->head.size;
+    assay_head head = head_of(t, part, &offset, &outOffset);
+    float *dq = t->dqkv + offset;
+    t->kernels->attentionBackward(&head, t->largestWas + row, t->inverseWas + row, t->dout + outOffset, dq, dq + width, dq + 2 * width, scratch);
+}
+
+static assay_head shape(long context, long heads, long size) {
+    long width = heads * size;
+    return (assay_head){.context = context, .size = size, .stride = 3 * width, .outStride = width, .scale = 1.0f / __builtin_sqrtf((float)size)};
 }
 
 void assay_parallel_attention(const assay_kernels *kernels, assay_pool *pool, long sequences, long context, long heads, long size,
-                              const float *qkv, float *p, float *out) {
-    attention t = {.kernels = kernels, .context = context, .heads = heads, .size = size, .qkv = qkv, .probabilities = p, .out = out,
-                   .scale = 1.0f / __builtin_sqrtf((float)size)};
+                              const float *qkv, float *largest, float *inverse, float *out) {
+    attention t = {.kernels = kernels, .head = shape(context, heads, size), .heads = heads, .qkv = qkv, .largest = largest, .inverse = inverse, .out = out};
     assay_pool_run(pool, sequences * heads, forward_part, &t);
 }
 
 void assay_parallel_attention_backward(const assay_kernels *kernels, assay_pool *pool, long sequences, long context, long heads, long size,
-                                       const float *qkv, const float *p, const float *dout, float *work, float *dqkv) {
-    attention t = {.kernels = kernels, .context = context, .heads = heads, .size = size, .qkv = qkv, .p = p, .dout = dout,
-                   .probabilities = work, .dqkv = dqkv, .scale = 1.0f / __builtin_sqrtf((float)size)};
+                                       const float *qkv, const float *largest, const float *inverse, const float *dout, float *dqkv) {
+    attention t = {.kernels = kernels, .head = shape(context, heads, size), .heads = heads, .qkv = qkv, .largestWas = largest, .inverseWas = inverse,
+                   .dout = dout, .dqkv = dqkv};
     assay_pool_run(pool, sequences * heads, backward_part, &t);
 }

@@ -76,6 +76,8 @@ typedef struct {
     long rows, columns, parts;
     const float *dy, *x, *weight, *bias, *mean, *rstd;
     float *out, *meanOut, *rstdOut, *dweight, *dbias;
+    const float *yBias;                                         // with `y`, of a residual
+    float *y;
 } norm;
 
 static void norm_part(void *context, long part, float *scratch) {
@@ -90,6 +92,33 @@ void assay_parallel_layer_norm(const assay_kernels *kernels, assay_pool *pool, l
     norm n = {.kernels = kernels, .rows = rows, .columns = channels, .parts = parts_of(pool, rows * channels), .x = x, .weight = weight,
               .bias = bias, .out = out, .meanOut = mean, .rstdOut = rstd};
     assay_pool_run(pool, n.parts, norm_part, &n);
+}
+
+static void residual_part(void *context, long part, float *scratch) {
+    (void)scratch;
+    const norm *n = context;
+    long first = part_start(n->rows, n->parts, part, 1), last = part_start(n->rows, n->parts, part + 1, 1), at = first * n->columns;
+    n->kernels->residualNorm(last - first, n->columns, n->x + at, n->yBias, n->y + at, n->weight, n->bias, n->out + at, n->meanOut + first,
+                             n->rstdOut + first);
+}
+
+void assay_parallel_residual_norm(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *x, const float *yBias,
+                                  float *y, const float *weight, const float *bias, float *out, float *mean, float *rstd) {
+    norm n = {.kernels = kernels, .rows = rows, .columns = channels, .parts = parts_of(pool, rows * channels), .x = x, .yBias = yBias, .y = y,
+              .weight = weight, .bias = bias, .out = out, .meanOut = mean, .rstdOut = rstd};
+    assay_pool_run(pool, n.parts, residual_part, &n);
+}
+
+static void bias_gelu_part(void *context, long part, float *scratch) {
+    (void)scratch;
+    const norm *n = context;
+    long first = part_start(n->rows, n->parts, part, 1), last = part_start(n->rows, n->parts, part + 1, 1), at = first * n->columns;
+    n->kernels->biasGelu(last - first, n->columns, n->bias, n->y + at, n->out + at);
+}
+
+void assay_parallel_bias_gelu(const assay_kernels *kernels, assay_pool *pool, long rows, long columns, const float *bias, float *x, float *out) {
+    norm n = {.kernels = kernels, .rows = rows, .columns = columns, .parts = parts_of(pool, rows * columns), .bias = bias, .y = x, .out = out};
+    assay_pool_run(pool, n.parts, bias_gelu_part, &n);
 }
 
 static void norm_input_part(void *context, long part, float *scratch) {

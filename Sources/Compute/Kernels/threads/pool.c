@@ -10,14 +10,27 @@ struct assay_pool {
     float **scratch;
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    uint64_t job;
-    int busy, named;
-    bool stopping;
+    atomic_ulong job;                                           // its number; workers begin when it changes
+    atomic_int busy;                                            // workers that have not finished it
+    atomic_int asleep;                                          // workers that must be woken for the next
+    atomic_bool callerAsleep, stopping;
+    int named;
     void (*work)(void *, long, float *);
     void *context;
     long parts;
     atomic_long next;
 };
+
+/// A step has hundreds of jobs, microseconds apart, and waking a sleeper takes longer than that. So who waits looks about this often first,
+/// some tens of microseconds, and sleeps only then: between steps and when idle nobody burns a core.
+enum { LOOKS = 1 << 11 };
+static inline void look_again(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("yield");
+#endif
+}
 
 static void take_parts(assay_pool *pool, float *scratch) {
     for (;;) {
@@ -27,24 +40,52 @@ static void take_parts(assay_pool *pool, float *scratch) {
     }
 }
 
+static bool has_job(assay_pool *pool, unsigned long done) { return atomic_load(&pool->job) != done || atomic_load(&pool->stopping); }
+
+/// Either the sleeper is counted before the job's number changes, and is woken; or it sees the new number when it looks for the last time.
+static void await_job(assay_pool *pool, unsigned long done) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (has_job(pool, done)) return;
+        look_again();
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->asleep, 1);
+    while (!has_job(pool, done)) pthread_cond_wait(&pool->begin, &pool->lock);
+    atomic_fetch_sub(&pool->asleep, 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void await_workers(assay_pool *pool) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (atomic_load(&pool->busy) == 0) return;
+        look_again();
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->callerAsleep, true);
+    while (atomic_load(&pool->busy) > 0) pthread_cond_wait(&pool->end, &pool->lock);
+    atomic_store(&pool->callerAsleep, false);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void signal_under_lock(assay_pool *pool, pthread_cond_t *condition) {
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(condition);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 static void *worker(void *argument) {
     assay_pool *pool = argument;
     pthread_mutex_lock(&pool->lock);
     float *scratch = pool->scratch[++pool->named];
-    uint64_t done = 0;
-    for (;;) {
-        while (pool->job == done && !pool->stopping) pthread_cond_wait(&pool->begin, &pool->lock);
-        if (pool->stopping) break;
-        done = pool->job;
-        pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned long done = 0;; done++) {                     // a job does not end before every worker has taken part, so none is missed
+        await_job(pool, done);
+        if (atomic_load(&pool->stopping)) return NULL;
         uint64_t before = assay_float_environment_enter();
         take_parts(pool, scratch);
         if (!assay_float_environment_leave(before)) abort();
-        pthread_mutex_lock(&pool->lock);
-        if (--pool->busy == 0) pthread_cond_signal(&pool->end);
+        if (atomic_fetch_sub(&pool->busy, 1) == 1 && atomic_load(&pool->callerAsleep)) signal_under_lock(pool, &pool->end);
     }
-    pthread_mutex_unlock(&pool->lock);
-    return NULL;
 }
 
 static void *allocate(size_t bytes) {
@@ -71,10 +112,8 @@ assay_pool *assay_pool_create(int threads) {
 }
 
 void assay_pool_destroy(assay_pool *pool) {
-    pthread_mutex_lock(&pool->lock);
-    pool->stopping = true;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->stopping, true);
+    signal_under_lock(pool, &pool->begin);
     for (int i = 1; i < pool->threads; i++) pthread_join(pool->workers[i], NULL);
     for (int i = 0; i < pool->threads; i++) free(pool->scratch[i]);
     pthread_mutex_destroy(&pool->lock);
@@ -92,17 +131,13 @@ void assay_pool_run(assay_pool *pool, long parts, void (*work)(void *, long, flo
         for (long part = 0; part < parts; part++) work(context, part, pool->scratch[0]);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
     pool->work = work;
     pool->context = context;
     pool->parts = parts;
     atomic_store(&pool->next, 0);
-    pool->busy = pool->threads - 1;
-    pool->job++;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->busy, pool->threads - 1);
+    atomic_fetch_add(&pool->job, 1);
+    if (atomic_load(&pool->asleep) > 0) signal_under_lock(pool, &pool->begin);
     take_parts(pool, pool->scratch[0]);
-    pthread_mutex_lock(&pool->lock);
-    while (pool->busy > 0) pthread_cond_wait(&pool->end, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+    await_workers(pool);
 }
