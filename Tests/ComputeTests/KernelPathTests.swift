@@ -146,7 +146,7 @@ import Testing
     func `attention and its backward pass have the reference's bits`(path: KernelPath) {
         let fast = Kernels(path: path, threads: 2)
         var inputs = KernelInputs(seed: 5)
-        let shapes = [(1, 1, 1, 1), (2, 7, 3, 5), (1, 16, 2, 16), (2, 33, 2, 20), (1, 64, 4, 32), (1, 130, 1, 64), (1, 4_096, 1, 3), (1, 40, 1, 500)]
+        let shapes = [(1, 1, 1, 1), (2, 7, 3, 5), (1, 16, 2, 16), (2, 33, 2, 20), (1, 64, 4, 32), (1, 130, 1, 64), (1, 4_096, 1, 3), (1, 40, 1, 500), (1, 520, 1, 1_000)]
             + Self.drawn(200, seed: 23) { (Self.ragged(&$0, 2), Self.ragged(&$0, 70), Self.ragged(&$0, 3), Self.ragged(&$0, 70)) }
         for (sequences, context, heads, size) in shapes {
             for special in [nil, 500] as [UInt64?] {

@@ -78,12 +78,12 @@ static void pack_plain(long rows, long size, const float *x, long stride, float 
     for (long j = 0; j < size; j += PANEL, to += rows * PANEL) pack_along(PANEL, size - j < PANEL ? size - j : PANEL, rows, x + j, stride, to);
 }
 
-/// Where everything lies in a thread's scratch.
-typedef struct { float *scores, *gradients, *query, *dout, *queryPlain, *doutPlain, *keysTransposed, *valuesTransposed, *keys, *values; } head_memory;
-enum { FORWARD_PACKS = 2, BACKWARD_PACKS = 3 };
+/// A thread's scratch: two tiles of scores, four packed tiles of queries, then whole heads, packed.
+enum { FORWARD_PACKS = 2, BACKWARD_PACKS = 3, TILES_OF_SCORES = 2 * TILE * SCORES };
+_Static_assert(TILES_OF_SCORES + (BLOCK_M + BLOCK_N) * BLOCK_K + 2 * MARGIN <= ASSAY_SCRATCH_FLOATS, "tiles of scores and a matrix product fit the scratch");
 static long up_to_panel(long count) { return (count + PANEL - 1) / PANEL * PANEL; }
-static long head_floats(long context, long size, long packs) {
-    return 2 * TILE * SCORES + 4 * TILE * up_to_panel(size) + packs * (up_to_panel(context) * up_to_panel(size) + MARGIN);
+static bool head_fits(long context, long size, long packs) {
+    return TILES_OF_SCORES + 4 * TILE * up_to_panel(size) + packs * (up_to_panel(context) * up_to_panel(size) + MARGIN) <= ASSAY_SCRATCH_FLOATS;
 }
 
 /// row = exp(scale · row − max) ÷ sum over the valid, +0 up to `total`.
@@ -115,13 +115,47 @@ INLINE void softmax_line_backward(long valid, long total, float scale, float *ro
     for (long i = valid; i < total; i++) row[i] = gradient[i] = 0.0f;
 }
 
+/// The same for a head that does not fit the scratch, by the general product.
+static void large_attention(const assay_head *head, float *out, float *largest, float *inverse, float *scratch) {
+    const long size = head->size, stride = head->stride;
+    float *scores = scratch, *rest = scratch + TILES_OF_SCORES;
+    for (long first = 0; first < head->context; first += TILE) {
+        long rows = head->context - first < TILE ? head->context - first : TILE, seen = first + rows;
+        vector_matmul(ASSAY_NT, rows, seen, size, head->q + first * stride, stride, head->k, stride, scores, SCORES, false, rest);
+        for (long r = 0; r < rows; r++)
+            softmax_line(first + r + 1, seen, head->scale, scores + r * SCORES, largest + first + r, inverse + first + r);
+        vector_matmul(ASSAY_NN, rows, size, seen, scores, SCORES, head->v, stride, out + first * head->outStride, head->outStride, false, rest);
+    }
+}
+
+static void large_attention_backward(const assay_head *head, const float *largest, const float *inverse, const float *dout, float *dq, float *dk,
+                                     float *dv, float *scratch) {
+    const long size = head->size, stride = head->stride, outStride = head->outStride;
+    float *scores = scratch, *gradients = scratch + TILE * SCORES, *rest = scratch + TILES_OF_SCORES;
+    for (long first = 0; first < head->context; first += TILE) {
+        long rows = head->context - first < TILE ? head->context - first : TILE, seen = first + rows;
+        const float *q = head->q + first * stride, *d = dout + first * outStride;
+        vector_matmul(ASSAY_NT, rows, seen, size, q, stride, head->k, stride, scores, SCORES, false, rest);
+        vector_matmul(ASSAY_NT, rows, seen, size, d, outStride, head->v, stride, gradients, SCORES, false, rest);
+        for (long r = 0; r < rows; r++)
+            softmax_line_backward(first + r + 1, seen, head->scale, scores + r * SCORES, gradients + r * SCORES, largest[first + r], inverse[first + r]);
+        vector_matmul(ASSAY_NN, rows, size, seen, gradients, SCORES, head->k, stride, dq + first * stride, stride, false, rest);
+        // The keys of the tiles before go on; the tile's own begin here.
+        for (int own = 0; own < 2; own++) {
+            long from = own ? first : 0, keys = own ? rows : first;
+            vector_matmul(ASSAY_TN, keys, size, rows, gradients + from, SCORES, q, stride, dk + from * stride, stride, !own, rest);
+            vector_matmul(ASSAY_TN, keys, size, rows, scores + from, SCORES, d, outStride, dv + from * stride, stride, !own, rest);
+        }
+    }
+}
+
 static void vector_attention(const assay_head *head, float *out, float *largest, float *inverse, float *scratch) {
     const long context = head->context, size = head->size, stride = head->stride, panels = up_to_panel(size), keyPanel = size * PANEL;
-    if (head_floats(context, size, FORWARD_PACKS) > ASSAY_SCRATCH_FLOATS) {
-        assay_kernels_reference.attention(head, out, largest, inverse, scratch);
+    if (!head_fits(context, size, FORWARD_PACKS)) {
+        large_attention(head, out, largest, inverse, scratch);
         return;
     }
-    float *scores = scratch, *query = scores + 2 * TILE * SCORES, *keys = query + 4 * TILE * panels;
+    float *scores = scratch, *query = scores + TILES_OF_SCORES, *keys = query + 4 * TILE * panels;
     float *values = keys + up_to_panel(context) * panels + MARGIN;
     pack_transposed(context, size, head->k, stride, keys);
     pack_plain(context, size, head->v, stride, values);
@@ -138,8 +172,8 @@ static void vector_attention(const assay_head *head, float *out, float *largest,
 static void vector_attention_backward(const assay_head *head, const float *largest, const float *inverse, const float *dout, float *dq, float *dk,
                                       float *dv, float *scratch) {
     const long context = head->context, size = head->size, stride = head->stride, panels = up_to_panel(size), keyPanel = size * PANEL;
-    if (head_floats(context, size, BACKWARD_PACKS) > ASSAY_SCRATCH_FLOATS) {
-        assay_kernels_reference.attentionBackward(head, largest, inverse, dout, dq, dk, dv, scratch);
+    if (!head_fits(context, size, BACKWARD_PACKS)) {
+        large_attention_backward(head, largest, inverse, dout, dq, dk, dv, scratch);
         return;
     }
     const long packed = up_to_panel(context) * panels + MARGIN;
