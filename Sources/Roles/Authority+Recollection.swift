@@ -38,6 +38,7 @@ extension Authority {
             // its last block that is known, since the others may be unable to go on without it.
             let above = parameters.trustsFewer ? asking.own?.round ?? Round(0) : asking.highest.next
             proposer.resume(above: above, last: asking.own)
+            if !parameters.trustsFewer { resumedAbove = above }
             return effects.append(.note(.recollected(above)))
         }
         // It was shown while its history came by commits.

@@ -140,6 +140,8 @@ public struct Authority<E: Executor>: Sendable {
     static var remindMilliseconds: UInt64 { 2_000 }
     var remindedAt: (round: Round, at: Instant)?
     var reserved: Round
+    /// After a quorum's answers: no block above this round was there when our memory was lost, since it stands on blocks made after the answers.
+    var resumedAbove: Round?
     /// Nil once it is certain which rounds of our own are free.
     var recollection: Recollection?
 

@@ -49,6 +49,9 @@ public struct Reservation: Hashable, Sendable {
         return doubtThrough.map { epoch <= $0 } ?? false ? nil : Round(0)
     }
 
+    /// The next epoch had not begun when the memory was lost: nothing of ours is in it.
+    package func withoutDoubt() -> Reservation { Reservation(epoch: epoch, round: round, doubtThrough: nil, store: store) }
+
     /// Not certain of this epoch, or of the next.
     public var isDoubtful: Bool { round == Reservation.unsure || doubtThrough != nil }
 

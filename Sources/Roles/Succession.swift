@@ -151,6 +151,8 @@ public struct Succession<E: Executor>: Sendable {
             guard let committee = authority.executor.orderedBy, let vote = authority.lastVote, let last = authority.lastCommit else {
                 preconditionFailure("epoch.handover: epoch \(epoch) ended without a commit")
             }
+            // The leader of its last commit stands above all that was there when our memory was lost, so the epoch was not over then.
+            if let above = authority.resumedAbove, last.leader.round > above { reservation = reservation.withoutDoubt() }
             // Who is not certain of its past is not certain in the next epoch either.
             let reserved = authority.isUnsure ? nil : reservation.round(in: committee.epoch)
             var next = Succession.authority(identity, genesis, start, committee, parameters, authority.executor, .init(commits: [last], vote: vote, reserved: reserved), isSigned, now)

@@ -51,6 +51,17 @@ extension World {
     /// What honest validators hold.
     public var sizes: [AuthoritySizes] { nodes.indices.filter { options.byzantine[$0] == nil }.compactMap { nodes[$0].authority?.sizes } }
 
+    /// The world ends, and all that is the world's own goes: disks, watches, what is under way. What stays is what honest validators hold in memory.
+    package mutating func leaveOnlyValidators() {
+        for index in nodes.indices {
+            nodes[index].disk = WorldDisk()
+            if options.byzantine[index] != nil { (nodes[index].machine, nodes[index].scorer) = (nil, nil) }
+        }
+        (queue, watches, trainers, trainerDisks, trainerPassesAt) = (EventQueue(), [], [], [], [])
+        forgetViews()
+    }
+    package mutating func dropValidators() { nodes = [] }
+
     /// After the last fault commits go on at each honest validator, and never stop for long.
     mutating func lookForSilence() {
         for index in nodes.indices where options.byzantine[index] == nil && !nodes[index].isOver {

@@ -109,6 +109,7 @@ public struct World<Ledger: WorldLedger>: Sendable {
     let memory: WorldMemory
     /// How ledgers look from outside, by their digest: nodes with one state share it.
     private var views: [Digest: WorldView] = [:]
+    mutating func forgetViews() { views = [:] }
     let makeLedger: @Sendable (Genesis) -> Ledger
     /// Who runs a validator, by owner.
     let places: [Address: Int]

@@ -42,7 +42,7 @@ public struct WorldGenesis: Sendable {
             learningRate: bits(0x3A83_126F), minimumLearningRate: bits(0x38D1_B717), warmupSteps: 10, decaySteps: 1_000, beta1: bits(0x3F66_6666), beta2: bits(0x3F7D_70A4),
             epsilon: bits(0x322B_CC77), weightDecay: bits(0x3DCC_CCCD), gradientClip: bits(0x3F80_0000), randomBatches: 8, ownBatches: 4, seed: 1)
         let run = RunRules(
-            windowMilliseconds: windowMilliseconds, windows: windows, trainersToStart: UInt32(trainerCount), lookBack: 2, maturity: 4, scorers: 2, replayers: 2,
+            windowMilliseconds: windowMilliseconds, windows: windows, trainersToStart: UInt32(max(1, trainerCount)), lookBack: 2, maturity: 4, scorers: 2, replayers: 2,
             replayFloor: 250_000, aggregateLimit: aggregateLimit, scoreTolerance: 2_000_000, emission: WorldGenesis.tokens(100), trainerMinimumStake: WorldGenesis.tokens(100),
             validatorMinimumStake: WorldGenesis.tokens(validatorMinimumTokens), unbondingMilliseconds: 600_000)
         genesis = Genesis(

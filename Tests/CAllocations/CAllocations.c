@@ -78,6 +78,7 @@ void free(void *memory) {
 }
 
 int allocations_are_counted(void) { return 1; }
+long allocations_held(void) { return held; }
 void allocations_begin(size_t most) {
     held = peak = 0;
     limit = (long)most;
@@ -91,6 +92,7 @@ size_t allocations_end(void) {
 #else
 
 int allocations_are_counted(void) { return 0; }
+long allocations_held(void) { return 0; }
 void allocations_begin(size_t most) { (void)most; }
 size_t allocations_end(void) { return 0; }
 

@@ -6,12 +6,10 @@ import TestKit
 import Testing
 
 /// Mistakes that consensus implementations are known to have made, each by a test that fails where its guard is taken away. Each says which line
-/// that is. Two of the published list have no test because there is nothing to guard:
+/// that is. One of the published list has no test because there is nothing to guard: T2, garbage collection against a fast path. Assay has no fast path, so
+/// nothing is final before it is committed.
 ///
-/// - T2, garbage collection against a fast path: Assay has no fast path, so nothing is final before it is committed.
-/// - T4, decisions made under an old leader schedule: the schedule is a function of the round alone and never switches within an epoch.
-///
-/// T5 needs a whole authority and stands in `KnownTrapsAuthorityTests`.
+/// T4 stands in `LeaderReputationTests`; T5 needs a whole authority and stands in `KnownTrapsAuthorityTests`.
 struct KnownTrapsTests {
     private func committer(_ drawn: DrawnDAG) -> Committer { Committer(committee: drawn.committee, schedule: .roundRobin) }
     private func decide(_ drawn: DrawnDAG) -> [String] {

@@ -27,8 +27,8 @@ struct LeaderReputationTests {
             reputation = LeaderReputation(drawn.committee, period: LeaderReputationTests.period)
         }
         mutating func receive(_ block: VerifiedBlock) { _ = manager.add(block, to: &dag) }
-        /// What is decided above a swap is decided again.
-        mutating func decide() {
+        /// What is decided above a swap is decided again, unless the trap is to be shown.
+        mutating func decide(keepsOld: Bool = false) {
             again: while true {
                 let statuses = committer.tryDecide(dag, after: decided.last?.slot)
                 guard !statuses.isEmpty else { return }
@@ -38,7 +38,7 @@ struct LeaderReputationTests {
                     commits.append(linearizer.commit(leader, dag))
                     let isChanged = reputation.add(commits[commits.count - 1])
                     committer.swaps = reputation.swaps
-                    if isChanged { continue again }
+                    if isChanged, !keepsOld { continue again }
                 }
             }
         }
@@ -70,6 +70,30 @@ struct LeaderReputationTests {
             #expect(node.reputation.swaps == nodes[0].reputation.swaps)
         }
         #expect(nodes[0].commits.count > 15)
+    }
+
+    // MARK: T4, decisions made under an old leader schedule
+
+    /// Guard: `Authority.decide`, what follows `isChanged`: the rest of what was decided in one go is thrown away and decided anew under the new leaders.
+    /// Without it whoever decides many rounds at once goes on by the old ones, and parts from whoever decided round after round.
+    @Test func `T4: a node that keeps what it decided under the old leaders parts from the others, and one that decides anew does not`() {
+        var parted = 0
+        for seed in UInt64(0)..<20 {
+            let dead = [AuthorityIndex(Int(seed) % 4): 5 + seed % 20]
+            let drawn = DrawnDAG.random(authorities: 4, rounds: 80, seed: seed, missing: 0, dead: dead, leaderLinked: 90, schedule: Self.schedule)
+            var early = Node(drawn), late = Node(drawn), trapped = Node(drawn)
+            for block in drawn.drawn {
+                early.receive(block)
+                early.decide()
+                late.receive(block)
+                trapped.receive(block)
+            }
+            late.decide()
+            trapped.decide(keepsOld: true)
+            #expect(late.decided == early.decided)
+            if trapped.decided != early.decided { parted += 1 }
+        }
+        #expect(parted > 10, "the trap shows in \(parted) of 20")
     }
 
     @Test func `a seat that falls silent leads no more after a period, and leads again when its blocks come in time`() throws {

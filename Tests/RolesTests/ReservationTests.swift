@@ -26,7 +26,7 @@ struct ReservationTests {
         kept = kept.recollected(in: Epoch(4)).reserving(Round(90), in: Epoch(4))
         #expect(kept.round(in: Epoch(4)) == Round(90))
         #expect(kept.round(in: Epoch(5)) == nil)
-        #expect(kept.isDoubtful)
+        #expect(kept.isDoubtful && kept.withoutDoubt().round(in: Epoch(5)) == Round(0))
         kept = kept.reserving(Reservation.unsure, in: Epoch(5))
         #expect(kept.round(in: Epoch(5)) == nil && kept.round(in: Epoch(6)) == nil)
         kept = kept.recollected(in: Epoch(5)).reserving(Round(64), in: Epoch(5))

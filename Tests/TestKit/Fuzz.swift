@@ -153,7 +153,7 @@ public struct Fuzz: Sendable, CustomStringConvertible {
     }
 
     /// Whether this machine counts allocations; where it does not, that law is not checked.
-    public static var countsAllocations: Bool { allocations_are_counted() != 0 }
+    public static var countsAllocations: Bool { Allocations.areCounted }
 }
 
 /// Keeps the input at hand where a trap leaves no other word: a signal's handler prints it, and so does a watch on inputs that do not end.

@@ -7,6 +7,8 @@
 int allocations_are_counted(void);
 /* From here on the thread's allocations count. Above `limit` bytes the process says so and aborts, before the machine runs out. */
 void allocations_begin(size_t limit);
+/* What is held now beyond what was held at the beginning; below zero if more was given back. */
+long allocations_held(void);
 /* The highest number of bytes held since the beginning. */
 size_t allocations_end(void);
 

@@ -17,7 +17,9 @@ public enum Chaos {
         public var trainers = 2
         /// The committee is read anew from the stakes after so many.
         public var epochSeconds = 20.0
-        var kinds = ChaosScript.Kind.standing
+        /// All of them, if nil: without epochs, those that need none.
+        var only: [ChaosScript.Kind]?
+        var kinds: [ChaosScript.Kind] { only ?? (epochSeconds == 0 ? ChaosScript.Kind.standing : ChaosScript.Kind.allCases) }
 
         public init(data: URL) { self.data = data.standardizedFileURL }
 
@@ -25,7 +27,7 @@ public enum Chaos {
 
         /// - Parameter only: kinds of troubles, by name.
         public mutating func choose(only names: [String]) throws {
-            kinds = try names.map { name in
+            only = try names.map { name in
                 guard let kind = ChaosScript.Kind(rawValue: name) else { throw Failure("--only: there is no trouble “\(name)”", remedy: "Known are: \(Options.known.joined(separator: ", ")).") }
                 return kind
             }
@@ -47,7 +49,7 @@ public enum Chaos {
             if validators != 4 { words.append("--validators \(validators)") }
             if trainers != 2 { words.append("--trainers \(trainers)") }
             if epochSeconds != 20 { words.append("--epoch-seconds \(epochSeconds)") }
-            if kinds != ChaosScript.Kind.standing { words.append("--only \(kinds.map(\.rawValue).joined(separator: ","))") }
+            if let only { words.append("--only \(only.map(\.rawValue).joined(separator: ","))") }
             return words.joined(separator: " ")
         }
     }
