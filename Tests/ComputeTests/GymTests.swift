@@ -114,7 +114,7 @@ struct SmallGym {
 
     @Test(arguments: ["int8", "int4", "lowrank-int4", "topk", "dct-topk", "sparta"])
     func `every compressor trains, and sends less than floats`(compressor: String) throws {
-        let gym = SmallGym("{ \"name\": \"a\", \"strategy\": \"diloco\", \"compressor\": \"\(compressor)\", \"rank\": 2, \"outerLearningRate\": 1, \"outerMomentum\": 0 }")
+        let gym = SmallGym("{ \"name\": \"a\", \"strategy\": \"diloco\", \"compressor\": \"\(compressor)\", \"rank\": 2, \"oneOf\": 4, \"outerLearningRate\": 1, \"outerMomentum\": 0 }")
         let result = try gym.result(), count = try gym.plan.parameters
         #expect(try #require(result.finalLoss) < result.points[0].validationLoss - 0.1 && result.sent < 6 * 4 * count / 3)
     }
@@ -185,7 +185,7 @@ struct SmallGym {
             (SmallGym(#"{ "name": "a", "strategy": "diloco", "compresor": "int4" }"#), ["compresor", "is no field of an arm", "compressor"]),
             (SmallGym(#"{ "name": "a", "strategy": "sgd" }"#), ["arms[0].strategy", "“sgd”", "adamw, allreduce, diloco"]),
             (SmallGym(#"{ "name": "a", "strategy": "diloco", "compressor": "zip" }"#), ["arms[0].compressor", "“zip”", "int4"]),
-            (SmallGym(#"{ "name": "a", "strategy": "diloco", "delay": "soon" }"#), ["arms[0].delay", "none, plain, continued"]),
+            (SmallGym(#"{ "name": "a", "strategy": "diloco", "delay": "soon" }"#), ["arms[0].delay", "none, continued, plain"]),
             (SmallGym(#"{ "name": "a", "strategy": "allreduce", "workers": 3 }"#), ["arms[0].rows", "8", "3 workers"]),
             (SmallGym(#"{ "name": "a", "strategy": "adamw", "rows": 7 }"#), ["arms[0].rows", "240", "7"]),
             (SmallGym(#"{ "name": "a/b", "strategy": "adamw" }"#), ["arms[0].name", "a/b"]),
@@ -193,6 +193,7 @@ struct SmallGym {
             (SmallGym(a, #"{ "name": "b", "like": "c" }"#), ["arms[1].like", "“c”"]),
             (SmallGym(a, extra: #""tokens": 1000,"#), ["steps", "either"]),
             (SmallGym(a, extra: #""seeds": [1, 1],"#), ["seeds", "twice"]),
+            (SmallGym(#"{ "name": "a", "strategy": "diloco", "compressor": "topk", "valueBits": 3 }"#), ["arms[0].compressor", "3 bits", "1, 2 or 8"]),
             (SmallGym(#"{ "name": "a", "strategy": "diloco", "outerMomentum": 1 }"#), ["arms[0].outerMomentum", "0.9999"]),
         ] {
             let complaint = complaint(gym)

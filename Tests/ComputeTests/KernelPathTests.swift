@@ -6,7 +6,7 @@ import Testing
 @Suite struct KernelPathTests {
     static let reference = Kernels(path: .reference)
     /// Every size about the vectors' and chunks' edges, then two hundred drawn ones.
-    static let sizes = Array(0...70) + [100, 1_000, 4_095, 4_096] + drawn(200, seed: 20) { Int($0.below(2_000)) }
+    static let sizes: [Int] = Array(0...70) + [100, 1_000, 4_095, 4_096] + KernelPathTests.drawn(200, seed: 20) { Int($0.below(2_000)) }
 
     static func drawn<Shape>(_ count: Int, seed: UInt64, _ draw: (inout SeededGenerator) -> Shape) -> [Shape] {
         var generator = SeededGenerator(seed: seed)
@@ -70,9 +70,11 @@ import Testing
     func `matrix products have the reference's bits in every orientation, ragged or large`(path: KernelPath) {
         let fast = Kernels(path: path)
         var inputs = KernelInputs(seed: 2)
-        let shapes = [(1, 1, 1), (1, 16, 3), (3, 5, 7), (4, 32, 16), (8, 33, 31), (12, 32, 64), (13, 17, 19), (16, 64, 32), (25, 48, 257), (97, 65, 100),
-                      (100, 1_030, 9), (6, 100, 600), (30, 31, 0), (400, 40, 50), (390, 1_600, 5), (13, 40, 800)]
-            + Self.drawn(200, seed: 21) { (Self.ragged(&$0, 80), Self.ragged(&$0, 110), Self.ragged(&$0, 70)) }
+        let listed: [(Int, Int, Int)] = [
+            (1, 1, 1), (1, 16, 3), (3, 5, 7), (4, 32, 16), (8, 33, 31), (12, 32, 64), (13, 17, 19), (16, 64, 32), (25, 48, 257), (97, 65, 100),
+            (100, 1_030, 9), (6, 100, 600), (30, 31, 0), (400, 40, 50), (390, 1_600, 5), (13, 40, 800),
+        ]
+        let shapes = listed + Self.drawn(200, seed: 21) { (Self.ragged(&$0, 80), Self.ragged(&$0, 110), Self.ragged(&$0, 70)) }
         for (m, n, k) in shapes {
             for orientation in Kernels.Orientation.allCases {
                 for special in [nil, 40] as [UInt64?] {
@@ -108,7 +110,8 @@ import Testing
     func `rows have the reference's bits: norms, cross-entropy, bias and column sums`(path: KernelPath) {
         let fast = Kernels(path: path)
         var inputs = KernelInputs(seed: 4)
-        let shapes = [(1, 1), (2, 5), (3, 16), (5, 33), (4, 128), (7, 300), (2, 5_000)] + Self.drawn(200, seed: 22) { (Self.ragged(&$0, 20), Self.ragged(&$0, 400)) }
+        let listed: [(Int, Int)] = [(1, 1), (2, 5), (3, 16), (5, 33), (4, 128), (7, 300), (2, 5_000)]
+        let shapes = listed + Self.drawn(200, seed: 22) { (Self.ragged(&$0, 20), Self.ragged(&$0, 400)) }
         for (rows, columns) in shapes {
             for special in [nil, 50] as [UInt64?] {
                 let x = inputs.floats(rows * columns, special: special), dy = inputs.floats(rows * columns, special: special)
@@ -146,8 +149,10 @@ import Testing
     func `attention and its backward pass have the reference's bits`(path: KernelPath) {
         let fast = Kernels(path: path, threads: 2)
         var inputs = KernelInputs(seed: 5)
-        let shapes = [(1, 1, 1, 1), (2, 7, 3, 5), (1, 16, 2, 16), (2, 33, 2, 20), (1, 64, 4, 32), (1, 130, 1, 64), (1, 4_096, 1, 3), (1, 40, 1, 500), (1, 520, 1, 1_000)]
-            + Self.drawn(200, seed: 23) { (Self.ragged(&$0, 2), Self.ragged(&$0, 70), Self.ragged(&$0, 3), Self.ragged(&$0, 70)) }
+        let listed: [(Int, Int, Int, Int)] = [
+            (1, 1, 1, 1), (2, 7, 3, 5), (1, 16, 2, 16), (2, 33, 2, 20), (1, 64, 4, 32), (1, 130, 1, 64), (1, 4_096, 1, 3), (1, 40, 1, 500), (1, 520, 1, 1_000),
+        ]
+        let shapes = listed + Self.drawn(200, seed: 23) { (Self.ragged(&$0, 2), Self.ragged(&$0, 70), Self.ragged(&$0, 3), Self.ragged(&$0, 70)) }
         for (sequences, context, heads, size) in shapes {
             for special in [nil, 500] as [UInt64?] {
                 let tokens = sequences * context, width = heads * size

@@ -28,7 +28,7 @@ import Testing
                 for column in 0..<entry.columns { update[entry.offset + row * entry.columns + column] = Float((row % 3 - 1) * (column % 5 - 2) + (row % 2) * (column % 7 - 3)) }
             }
         }
-        #expect(Kit.relativeError(update, try compressor.decompress(compressor.compress(update, Kit.context))) < 0.12)
+        #expect(Kit.relativeError(update, try compressor.decompress(compressor.compress(update, Kit.context))) < 0.15)
     }
 
     @Test func `more rank is a smaller error, and a rank too large for a matrix writes it whole`() throws {
@@ -37,15 +37,15 @@ import Testing
             return Kit.relativeError(Kit.update(1), try compressor.decompress(bytes))
         }
         #expect(zip(errors, errors.dropFirst()).allSatisfy { $0 > $1 }, "\(errors)")
-        #expect(errors.last! < 0.12)
+        #expect(errors.last! < 0.13)
     }
 
     @Test func `the draw is the window's, and so is the payload`() throws {
         let (compressor, bytes) = payload()
         let other = compressor.compress(Kit.update(1), CompressionContext(assignment: SmallRun.digest("another")))
         #expect(other != bytes)
-        // The same matrices by other factors: seen by their likeness.
-        #expect(compressor.likeness(bytes, other) > 500_000)
+        // The same matrices by other factors, each rounded its own way: more alike than those of another trainer.
+        #expect(compressor.likeness(bytes, other) > 2 * compressor.likeness(bytes, payload(seed: 2).bytes))
     }
 
     @Test func `a window's rank stands in its payload, and no other is taken for it`() throws {

@@ -135,11 +135,11 @@ import Testing
         pace = pace.next(rules, effectiveRank: 5 * 256 + 128)           // 5.17: rank 5, 12.5 steps
         #expect(pace == WindowPace(firstStep: 80, innerSteps: 12, rank: 5, effectiveRanks: [1_024, 1_536, 1_408]))
         pace = pace.next(rules, effectiveRank: 6 * 256)                 // 5.83
-        #expect((pace.firstStep, pace.innerSteps, pace.rank) == (92, 12, 6))
+        #expect(pace.firstStep == 92 && pace.innerSteps == 12 && pace.rank == 6)
         for _ in 0..<3 { pace = pace.next(rules, effectiveRank: 20 * 256) }
-        #expect((pace.innerSteps, pace.rank) == (28, 12))
+        #expect(pace.innerSteps == 28 && pace.rank == 12)
         for _ in 0..<3 { pace = pace.next(rules, effectiveRank: 0) }
-        #expect((pace.innerSteps, pace.rank) == (8, 1))
+        #expect(pace.innerSteps == 8 && pace.rank == 1)
         #expect(WindowPace.first(SmallRun.rules) == nil)
     }
 

@@ -86,13 +86,13 @@ import Testing
         #expect(changed { Kit.store(Float(0x1p41).bitPattern, &$0, at: 10) } == .scaleOutOfRange(group: 0, bits: Float(0x1p41).bitPattern))
         #expect(changed { $0[14] = 0xFF; $0[15] |= 0x0F } == .indexOutOfRange(chunk: 0, index: 4_095))
         #expect(changed { bytes in for place in 0..<5 { bytes[14 + 5 + place] = bytes[14 + place] } } == .indicesNotIncreasing(chunk: 0))
-        #expect(changed { bytes in bytes[14 + 3] = bytes[14]; bytes[14 + 2] = bytes[14 + 2] & 0x0F | bytes[14] << 4; bytes[14 + 3] = bytes[14] >> 4 | bytes[15] << 4 } == .indicesNotIncreasing(chunk: 0))
+        #expect(changed { bytes in bytes[14 + 2] = bytes[14 + 2] & 0x0F | bytes[14] << 4; bytes[14 + 3] = bytes[14] >> 4 | bytes[15] << 4 } == .indicesNotIncreasing(chunk: 0))
         // The code of the first value: the upper half of one byte and the lower half of the next.
         #expect(changed { $0[15] &= 0x0F; $0[16] &= 0xF0 } == .valueOutOfRange(index: firstIndex))
         #expect(changed { $0[15] &= 0x0F; $0[16] = $0[16] & 0xF0 | 8 } == .valueOutOfRange(index: firstIndex))
         // Nine entries of 20 bits end in the middle of a byte.
         #expect(changed { $0[14 + 22] |= 0x10 } == .paddingNotZero)
-        #expect(changed(.two) { for place in 0..<16 { $0[14 + place] &= 0xFF } ; Self.clearLargest(&$0) } == .groupNotNormal(group: 0))
+        #expect(changed(.two) { Self.clearLargest(&$0) } == .groupNotNormal(group: 0))
         #expect(changed { $0.removeLast() } != nil)
         #expect(changed { $0.append(0) } == .trailingBytes(1))
         #expect(changed { $0.removeLast($0.count - 9) } == .truncated(chunk: 0))
@@ -134,7 +134,7 @@ import Testing
         let there = FloatBuffer(count: count), back = FloatBuffer(count: count), work = FloatBuffer(count: count)
         transform.forward(update.pointer, into: there.pointer, work: work.pointer)
         transform.inverse(there.pointer, into: back.pointer, work: work.pointer)
-        #expect(Kit.relativeError(update, back) < 1e-6)
+        #expect(Kit.relativeError(update, back) < 2e-6)
         #expect(Kit.relativeError(update, there) > 0.1)
     }
 

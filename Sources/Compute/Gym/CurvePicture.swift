@@ -58,7 +58,7 @@ public struct CurvePicture {
                     parts.append("<line class=\"mark c\(line.colour)\" x1=\"\(decimal(x, 1))\" x2=\"\(decimal(x + panel.width, 1))\" y1=\"\(y(final))\" y2=\"\(y(final))\"><title>\(escaped(line.name))</title></line>")
                 }
                 let path = visible.map { "\(decimal($0.0, 1)),\(y($0.1.mean))" }.joined(separator: " ")
-                parts.append("<polyline class=\"c\(line.colour) d\(line.dash)\" points=\"\(path)\"><title>\(escaped(line.name))\(line.final.map { ": " + decimal($0, 4) } ?? "")</title></polyline>")
+                parts.append("<polyline class=\"c\(line.colour) d\(line.dash)\" points=\"\(path)\"><title>\(escaped(line.name))\(line.final.map { ": " + lossText($0) } ?? "")</title></polyline>")
             }
             parts.append("</g>")
         }
@@ -67,7 +67,7 @@ public struct CurvePicture {
         parts.append("<text class=\"head\" x=\"\(decimal(legend, 1))\" y=\"\(decimal(top - 10, 1))\">arm</text><text class=\"head end\" x=\"\(decimal(width - 18, 1))\" y=\"\(decimal(top - 10, 1))\">final loss</text>")
         for (row, line) in lines.enumerated() {
             let y = decimal(top + CurvePicture.legendRow * (Double(row) + 0.5), 1), text = decimal(top + CurvePicture.legendRow * (Double(row) + 0.5) + 4, 1)
-            parts.append("<line class=\"c\(line.colour) d\(line.dash)\" x1=\"\(decimal(legend, 1))\" x2=\"\(decimal(legend + 30, 1))\" y1=\"\(y)\" y2=\"\(y)\"/><text x=\"\(decimal(legend + 38, 1))\" y=\"\(text)\">\(escaped(line.name))</text><text class=\"end\" x=\"\(decimal(width - 18, 1))\" y=\"\(text)\">\(line.diverged ? "diverged" : line.final.map { decimal($0, 4) } ?? "")</text>")
+            parts.append("<line class=\"c\(line.colour) d\(line.dash)\" x1=\"\(decimal(legend, 1))\" x2=\"\(decimal(legend + 30, 1))\" y1=\"\(y)\" y2=\"\(y)\"/><text x=\"\(decimal(legend + 38, 1))\" y=\"\(text)\">\(escaped(line.name))</text><text class=\"end\" x=\"\(decimal(width - 18, 1))\" y=\"\(text)\">\(line.diverged ? "diverged" : line.final.map(lossText) ?? "")</text>")
         }
         func clip(_ name: String, _ x: Double) -> String { "<clipPath id=\"\(name)\"><rect x=\"\(decimal(x, 1))\" y=\"\(decimal(top, 1))\" width=\"\(decimal(panel.width, 1))\" height=\"\(decimal(panel.height, 1))\"/></clipPath>" }
         return """

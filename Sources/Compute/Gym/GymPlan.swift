@@ -49,7 +49,12 @@ public struct GymPlan: Sendable {
         guard !arms.isEmpty, arms.count <= 1_000 else { throw .field("arms", "there must be between 1 and 1000") }
         (name, evaluation, self.arms, seeds, self.data) = (file.name, file.evaluation, arms, file.seeds, data)
         tokens = sequences * model.context
-        parameters = ParameterTable(shape).count
+        let table = ParameterTable(shape)
+        parameters = table.count
+        // What cannot be made is said before hours are spent on the arms before it.
+        for (index, arm) in arms.enumerated() where arm.strategy == .diloco {
+            do { _ = try Compressors.make(arm.rules, table: table) } catch { throw .field("arms[\(index)].compressor", "\(error)") }
+        }
     }
 
     /// The shape of the file's model on data of this vocabulary.

@@ -81,6 +81,9 @@ public struct GymResult: Sendable {
     }
 }
 
+/// A loss as people read it; what has gone far astray needs no digits.
+func lossText(_ loss: Double) -> String { loss < 100 ? decimal(loss, 4) : "above 100" }
+
 /// A number with so many digits after the point, rounded half away from zero.
 func decimal(_ value: Double, _ digits: Int) -> String {
     guard value.isFinite else { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }

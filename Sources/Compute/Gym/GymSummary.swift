@@ -75,7 +75,7 @@ extension GymSummary {
     public var markdown: String {
         func loss(_ line: Line) -> String {
             guard let mean = line.validationLoss else { return "diverged" + (line.seeds.count > 1 ? " (\(line.diverged) of \(line.seeds.count))" : "") }
-            return decimal(mean, 4) + (line.validationLossSpread.map { " ± " + decimal($0, 4) } ?? "")
+            return lossText(mean) + (line.validationLossSpread.map { " ± " + decimal($0, 4) } ?? "")
         }
         func times(_ value: Double?) -> String { value.map { decimal($0, $0 < 10 ? 1 : 0) + "×" } ?? "" }
         func megabytes(_ bytes: Double) -> String { bytes == 0 ? "0" : decimal(bytes / 1e6, bytes < 1e7 ? 2 : bytes < 1e8 ? 1 : 0) }

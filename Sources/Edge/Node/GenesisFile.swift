@@ -53,6 +53,9 @@ public struct GenesisFile: Codable, Sendable {
     }
     public struct Adaptation: Codable, Sendable {
         public var windows, energyPerMillion, minimumRank, maximumRank: UInt32
+        public init(windows: UInt32, energyPerMillion: UInt32, minimumRank: UInt32, maximumRank: UInt32) {
+            (self.windows, self.energyPerMillion, self.minimumRank, self.maximumRank) = (windows, energyPerMillion, minimumRank, maximumRank)
+        }
     }
     public struct Run: Codable, Sendable {
         public var windowSeconds: Double

@@ -10,15 +10,15 @@ struct assay_pool {
     float **scratch;
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    atomic_ulong job;                                           // its number; workers begin when it changes
-    atomic_int busy;                                            // workers that have not finished it
-    atomic_int asleep;                                          // workers that must be woken for the next
+    /// The job's number above, the parts that nobody has taken yet below: whoever takes one can only take it from the job that is running, and
+    /// that job cannot end before the part is done. So a worker that comes late, or never, holds nobody up.
+    _Atomic uint64_t open;
+    atomic_long unfinished;                                     // parts that are not done
+    atomic_int asleep;                                          // workers that must be woken
     atomic_bool callerAsleep, stopping;
     int named;
     void (*work)(void *, long, float *);
     void *context;
-    long parts;
-    atomic_long next;
 };
 
 /// A step has hundreds of jobs, microseconds apart, and waking a sleeper takes longer than that. So who waits looks about this often first,
@@ -32,44 +32,48 @@ static inline void look_again(void) {
 #endif
 }
 
-static void take_parts(assay_pool *pool, float *scratch) {
-    for (;;) {
-        long part = atomic_fetch_add(&pool->next, 1);
-        if (part >= pool->parts) return;
-        pool->work(pool->context, part, scratch);
-    }
-}
-
-static bool has_job(assay_pool *pool, unsigned long done) { return atomic_load(&pool->job) != done || atomic_load(&pool->stopping); }
-
-/// Either the sleeper is counted before the job's number changes, and is woken; or it sees the new number when it looks for the last time.
-static void await_job(assay_pool *pool, unsigned long done) {
-    for (int i = 0; i < LOOKS; i++) {
-        if (has_job(pool, done)) return;
-        look_again();
-    }
-    pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add(&pool->asleep, 1);
-    while (!has_job(pool, done)) pthread_cond_wait(&pool->begin, &pool->lock);
-    atomic_fetch_sub(&pool->asleep, 1);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-static void await_workers(assay_pool *pool) {
-    for (int i = 0; i < LOOKS; i++) {
-        if (atomic_load(&pool->busy) == 0) return;
-        look_again();
-    }
-    pthread_mutex_lock(&pool->lock);
-    atomic_store(&pool->callerAsleep, true);
-    while (atomic_load(&pool->busy) > 0) pthread_cond_wait(&pool->end, &pool->lock);
-    atomic_store(&pool->callerAsleep, false);
-    pthread_mutex_unlock(&pool->lock);
-}
+static inline uint32_t parts_left(uint64_t open) { return (uint32_t)open; }
 
 static void signal_under_lock(assay_pool *pool, pthread_cond_t *condition) {
     pthread_mutex_lock(&pool->lock);
     pthread_cond_broadcast(condition);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void take_parts(assay_pool *pool, float *scratch) {
+    uint64_t open = atomic_load(&pool->open);
+    while (parts_left(open) > 0) {
+        if (!atomic_compare_exchange_weak(&pool->open, &open, open - 1)) continue;
+        pool->work(pool->context, (long)parts_left(open) - 1, scratch);
+        if (atomic_fetch_sub(&pool->unfinished, 1) == 1 && atomic_load(&pool->callerAsleep)) signal_under_lock(pool, &pool->end);
+        open = atomic_load(&pool->open);
+    }
+}
+
+static bool has_work(assay_pool *pool) { return parts_left(atomic_load(&pool->open)) > 0 || atomic_load(&pool->stopping); }
+
+/// Either a sleeper is counted before a job opens, and is woken; or it sees the open parts when it looks for the last time.
+static void await_work(assay_pool *pool) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (has_work(pool)) return;
+        look_again();
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->asleep, 1);
+    while (!has_work(pool)) pthread_cond_wait(&pool->begin, &pool->lock);
+    atomic_fetch_sub(&pool->asleep, 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void await_end(assay_pool *pool) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (atomic_load(&pool->unfinished) == 0) return;
+        look_again();
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->callerAsleep, true);
+    while (atomic_load(&pool->unfinished) > 0) pthread_cond_wait(&pool->end, &pool->lock);
+    atomic_store(&pool->callerAsleep, false);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -78,13 +82,12 @@ static void *worker(void *argument) {
     pthread_mutex_lock(&pool->lock);
     float *scratch = pool->scratch[++pool->named];
     pthread_mutex_unlock(&pool->lock);
-    for (unsigned long done = 0;; done++) {                     // a job does not end before every worker has taken part, so none is missed
-        await_job(pool, done);
+    for (;;) {
+        await_work(pool);
         if (atomic_load(&pool->stopping)) return NULL;
         uint64_t before = assay_float_environment_enter();
         take_parts(pool, scratch);
         if (!assay_float_environment_leave(before)) abort();
-        if (atomic_fetch_sub(&pool->busy, 1) == 1 && atomic_load(&pool->callerAsleep)) signal_under_lock(pool, &pool->end);
     }
 }
 
@@ -133,11 +136,10 @@ void assay_pool_run(assay_pool *pool, long parts, void (*work)(void *, long, flo
     }
     pool->work = work;
     pool->context = context;
-    pool->parts = parts;
-    atomic_store(&pool->next, 0);
-    atomic_store(&pool->busy, pool->threads - 1);
-    atomic_fetch_add(&pool->job, 1);
+    atomic_store(&pool->unfinished, parts);
+    uint64_t number = (atomic_load(&pool->open) >> 32) + 1;
+    atomic_store(&pool->open, number << 32 | (uint64_t)parts);
     if (atomic_load(&pool->asleep) > 0) signal_under_lock(pool, &pool->begin);
     take_parts(pool, pool->scratch[0]);
-    await_workers(pool);
+    await_end(pool);
 }

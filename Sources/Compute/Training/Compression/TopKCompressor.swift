@@ -45,7 +45,8 @@ public final class TopKCompressor: Compressor {
             var values = delta
             if let transform {
                 values = FloatBuffer(count: chunks.count)
-                transform.forward(delta.pointer, into: values.pointer, work: FloatBuffer(count: chunks.count).pointer)
+                let work = FloatBuffer(count: chunks.count)
+                withExtendedLifetime(work) { transform.forward(delta.pointer, into: values.pointer, work: work.pointer) }
             }
             payload.writing { bytes in
                 PayloadBytes.storeHead(magic, chunks.count, bytes)
@@ -71,8 +72,8 @@ public final class TopKCompressor: Compressor {
             values.pointer[start + index / tensor.width * tensor.columns + index % tensor.width] = Float(code) * scale
         }
         guard let transform else { return values }
-        let out = FloatBuffer(count: chunks.count)
-        kernels.job { transform.inverse(values.pointer, into: out.pointer, work: FloatBuffer(count: chunks.count).pointer) }
+        let out = FloatBuffer(count: chunks.count), work = FloatBuffer(count: chunks.count)
+        kernels.job { withExtendedLifetime(work) { transform.inverse(values.pointer, into: out.pointer, work: work.pointer) } }
         return out
     }
 
