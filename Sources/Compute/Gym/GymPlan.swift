@@ -24,9 +24,8 @@ public struct GymPlan: Sendable {
     /// - Parameter initial: of `shape(file, vocabulary:)`, where the file names any.
     public init(_ file: GymFile, data: GymData, initial: FloatBuffer? = nil) throws(GymError) {
         let model = file.model
-        shape = try GymPlan.shape(model, vocabulary: data.vocabulary)
-        precondition(initial.map { $0.count == ParameterTable(shape).count } ?? true, "first parameters of another shape")
-        self.initial = initial
+        let shape = try GymPlan.shape(model, vocabulary: data.vocabulary)
+        (self.shape, self.initial) = (shape, initial)
         precondition(data.context == model.context, "data cut for a context of \(data.context), a model of \(model.context)")
         guard !file.seeds.isEmpty, file.seeds.count <= 1_000, Set(file.seeds).count == file.seeds.count else { throw .field("seeds", "there must be at least one, and none twice") }
         guard file.evaluation.every > 0, file.evaluation.sequences >= 0, file.evaluation.finalSequences >= 0 else {
@@ -51,6 +50,7 @@ public struct GymPlan: Sendable {
         tokens = sequences * model.context
         let table = ParameterTable(shape)
         parameters = table.count
+        precondition((initial?.count ?? table.count) == table.count, "\(initial?.count ?? 0) first parameters for a model of \(table.count)")
         // What cannot be made is said before hours are spent on the arms before it.
         for (index, arm) in arms.enumerated() where arm.strategy == .diloco {
             do { _ = try Compressors.make(arm.rules, table: table) } catch { throw .field("arms[\(index)].compressor", "\(error)") }
