@@ -11,14 +11,14 @@ import Testing
 
     @Test(arguments: fastPaths, [1, 3])
     func `RMSNorm, SwiGLU and their gradients have the reference's bits`(path: KernelPath, threads: Int) {
-        let fast = Kernels(path: path, threads: threads)
+        let fast = Kernels(path: path, threads: threads), reference = Kernels(path: .reference)
         var inputs = KernelInputs(seed: 32)
         for (rows, columns) in Self.shapes {
             for special in [nil, 50] as [UInt64?] {
                 let count = rows * columns, x = inputs.floats(count, special: special), dy = inputs.floats(count, special: special), start = inputs.floats(count)
                 let weight = inputs.floats(columns), sums = inputs.floats(columns)
                 var found: [[UInt32]] = []
-                for kernels in [KernelPathTests.reference, fast] {
+                for kernels in [reference, fast] {
                     let out = FloatBuffer(count: count), rstd = FloatBuffer(count: rows), stream = start.copy(), normed = FloatBuffer(count: count), second = FloatBuffer(count: rows)
                     kernels.rmsNorm(rows: rows, channels: columns, x.pointer, weight: weight.pointer, into: out.pointer, rstd: rstd.pointer)
                     kernels.residualRMSNorm(rows: rows, channels: columns, x.pointer, addedTo: stream.pointer, weight: weight.pointer, into: normed.pointer, rstd: second.pointer)
@@ -42,14 +42,14 @@ import Testing
 
     @Test(arguments: fastPaths, [1, 3])
     func `rotation, shared heads and their gradients have the reference's bits`(path: KernelPath, threads: Int) {
-        let fast = Kernels(path: path, threads: threads)
+        let fast = Kernels(path: path, threads: threads), reference = Kernels(path: .reference)
         var inputs = KernelInputs(seed: 34)
         for (sequences, context, heads, group, size) in Self.heads {
             let rows = sequences * context, stride = heads * size + 3, table = RotaryTable(context: context, size: size)
             for special in [nil, 50] as [UInt64?] {
                 let x = inputs.floats(rows * stride, special: special)
                 var found: [[UInt32]] = []
-                for kernels in [KernelPathTests.reference, fast] {
+                for kernels in [reference, fast] {
                     let there = x.copy(), back = x.copy(), shared = x.copy(), gathered = x.copy()
                     for (buffer, isBack) in [(there, false), (back, true)] {
                         kernels.rotate(rows: rows, context: context, heads: heads, size: size, cosines: table.cosines.pointer, sines: table.sines.pointer, back: isBack, buffer.pointer, stride: stride)
@@ -64,7 +64,7 @@ import Testing
     }
 
     @Test func `a shared head stands for each of its group, and its gradient is their sum`() {
-        let kernels = KernelPathTests.reference, row: [Float] = [1, 2, 3, 4, 0, 0, 0, 0]
+        let kernels = Kernels(path: .reference), row: [Float] = [1, 2, 3, 4, 0, 0, 0, 0]
         let x = FloatBuffer(row + row)
         kernels.shareHeads(rows: 2, heads: 4, group: 2, size: 2, x.pointer, stride: 8)
         #expect((0..<8).map { x[$0] } == [1, 2, 1, 2, 3, 4, 3, 4] && x[12] == 3)
@@ -73,7 +73,7 @@ import Testing
     }
 
     @Test func `the kernels compute what their papers say`() {
-        let kernels = KernelPathTests.reference, x = FloatBuffer([0.5, -2, 3, 1] as [Float]), up = FloatBuffer([1, 2, -1, 0.25] as [Float]), weight = FloatBuffer([1, 2, 3, 4] as [Float])
+        let kernels = Kernels(path: .reference), x = FloatBuffer([0.5, -2, 3, 1] as [Float]), up = FloatBuffer([1, 2, -1, 0.25] as [Float]), weight = FloatBuffer([1, 2, 3, 4] as [Float])
         let out = FloatBuffer(count: 4), rstd = FloatBuffer(count: 1)
         kernels.rmsNorm(rows: 1, channels: 4, x.pointer, weight: weight.pointer, into: out.pointer, rstd: rstd.pointer)
         let root = ((0.25 + 4 + 9 + 1) / 4 + 1e-5).squareRoot()
