@@ -21,7 +21,20 @@ import Testing
     }
 
     /// Stands for every machine. It changes with the rule of a compressor and with nothing else.
-    static let roots: [CompressorKit.Kind: String] = [:]
+    static let roots: [CompressorKit.Kind: String] = [
+        .none: "0x74165598388951623a5b35c7834bdd39b3e87fbb7938a276ed7ff6e8d30581a0",
+        .int4: "0xe52a7c13678e524d6e667a23785ba536e284f2512fef96584ab92fe1215a6568",
+        .int8: "0xec33ce6845fcb93946707348c8a9736f0e2e84c97e2b5dc5448a3fe6c00fe766",
+        .lowRank: "0x50d58f0824ac7f7f71a1728488644bc1d41b7448b7c377960a5d5e45ec92017e",
+        .topK8: "0x04c796ae39743a434b1728c7a38b19a6bf9f87dc3647b851342c358b8a760855",
+        .topK2: "0xa777740a3da88905792223081f19799d63021e6e0feb86257d502a55625ad055",
+        .topK1: "0x6a59c118a76337ee3970a33944d1b934c67020e85475887dd1aac32b85ec3453",
+        .dctTopK8: "0x81cac80d9d33336911bee76201af9ae75f3fda4f9c767d32465fbefde74db7e3",
+        .dctTopK2: "0x36caeac25822651a5292243dc554bb56773810b7dc323eb06a0d54d8164d1f37",
+        .dctTopK1: "0xd8bce0acd8b10f256cbd206a4146152f55532f36410a67a3373b50a1659b12c5",
+        .sparta8: "0x3a099abc73dcdae2472230661a6771b7925f87c386c0f3f17ccbe4e0138d8d2f",
+        .sparta32: "0xbb04dd59db9fbc749f7604dc02a1b1426f35fb0112c1191d1e9d1146ab3195d9",
+    ]
 
     @Test(arguments: CompressorKit.Kind.allCases)
     func `payload and what it decodes to are the committed ones`(kind: CompressorKit.Kind) throws {

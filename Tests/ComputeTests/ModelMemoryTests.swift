@@ -27,7 +27,7 @@ import Testing
     @Test(arguments: shapes)
     func `a trainer's step holds sixteen bytes a parameter, and its activations`(shape: ModelShape) throws {
         let count = ParameterTable(shape).count, batch = Self.batch(shape)
-        let peak = peakAllocation {
+        let peak = Allocations.peak {
             var state = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)))
             let model = Model(shape: shape, rows: Self.rows), loop = InnerLoop(shape: shape, rules: OptimizerRules())
             for _ in 0..<2 { _ = loop.step(&state, batch: batch, model: model) }
@@ -40,7 +40,7 @@ import Testing
     @Test(arguments: shapes)
     func `a model that only judges holds its parameters and the forward pass`(shape: ModelShape) {
         let count = ParameterTable(shape).count, batch = Self.batch(shape)
-        let peak = peakAllocation {
+        let peak = Allocations.peak {
             let parameters = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1))
             _ = Model(shape: shape, rows: Self.rows).tokenLosses(parameters, batch)
         }

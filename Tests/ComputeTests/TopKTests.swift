@@ -78,6 +78,7 @@ import Testing
 
     /// The first chunk: 8 and 9 are its count (nine of 546 for k = 64), 10 to 13 its scale, from 14 on its values.
     @Test func `each malformed payload has an error of its own`() {
+        let full = compressor(.eight).compress(Kit.update(1), Kit.context).count
         #expect(changed { $0[9] = 1 } == .tooManyValues(chunk: 0, found: 265, limit: 9))
         #expect(changed { $0[8] = 10 } == .tooManyValues(chunk: 0, found: 10, limit: 9))
         #expect(changed { Kit.store(Float.nan.bitPattern, &$0, at: 10) } == .scaleNotFinite(group: 0))
@@ -94,7 +95,8 @@ import Testing
         #expect(changed { $0[14 + 22] |= 0x10 } == .paddingNotZero)
         #expect(changed(.two) { Self.clearLargest(&$0) } == .groupNotNormal(group: 0))
         #expect(changed { $0.removeLast() } != nil)
-        #expect(changed { $0.append(0) } == .trailingBytes(1))
+        #expect(changed { bytes in bytes.append(0) } == .wrongSize(found: full + 1, expected: full), "more than any payload has")
+        #expect(throws: PayloadError.trailingBytes(1)) { try self.compressor(.eight).decompress(self.compressor(.eight).compress(FloatBuffer(count: Kit.table.count), Kit.context) + [0]) }
         #expect(changed { $0.removeLast($0.count - 9) } == .truncated(chunk: 0))
         #expect(changed { $0.removeLast($0.count - 20) } == .truncated(chunk: 0))
     }
@@ -140,8 +142,8 @@ import Testing
 
     @Test(.enabled(if: Python.isThere, Comment(rawValue: Python.absent)))
     func `every chunk's transform is what the formula gives in float64`() throws {
-        let chunks = Chunks(Kit.table), update = Kit.update(5), there = FloatBuffer(count: update.count)
-        CosineTransform(chunks, Kernels()).forward(update.pointer, into: there.pointer, work: FloatBuffer(count: update.count).pointer)
+        let chunks = Chunks(Kit.table), update = Kit.update(5), there = FloatBuffer(count: update.count), work = FloatBuffer(count: update.count)
+        withExtendedLifetime(work) { CosineTransform(chunks, Kernels()).forward(update.pointer, into: there.pointer, work: work.pointer) }
         let cases = chunks.tensors.map { tensor -> [String: Any] in
             ["rows": tensor.rows, "columns": tensor.columns, "height": tensor.height, "width": tensor.width,
              "values": (0..<tensor.rows * tensor.columns).map { Double(update[tensor.offset + $0]) }]

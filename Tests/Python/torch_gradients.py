@@ -73,7 +73,7 @@ def llama(p, case, x):
 
 
 def forward(p, case, x, y):
-    return F.cross_entropy({"gpt2": gpt2, "llama": llama}[case["style"]](p, case, x).flatten(0, 1), y.flatten())
+    return F.cross_entropy({"gpt2": gpt2, "llama": llama}[case.get("style", "gpt2")](p, case, x).flatten(0, 1), y.flatten())
 
 
 def rate(case, step):

@@ -38,12 +38,12 @@ struct Aggregation {
     }
 
     /// One copy at a time: the only rule that needs no more memory for more trainers.
-    private func mean(_ payloads: [FloatBuffer], _ admitted: (FloatBuffer) -> FloatBuffer) -> FloatBuffer {
+    private func mean(_ payloads: [FloatBuffer], _ admit: (FloatBuffer) -> FloatBuffer) -> FloatBuffer {
         let sum = FloatBuffer(count: table.count)
         for payload in payloads {
             // A buffer lives no longer than it is used, and a pointer into it is no use of it.
-            let one = admitted(payload)
-            withExtendedLifetime(one) { kernels.add(sum.count, sum.pointer, one.pointer, into: sum.pointer) }
+            let admitted = admit(payload)
+            withExtendedLifetime(admitted) { kernels.add(sum.count, sum.pointer, admitted.pointer, into: sum.pointer) }
         }
         Aggregation.divide(sum, by: Float(payloads.count))
         return sum

@@ -76,7 +76,7 @@ public final class LowRankCompressor: Compressor {
                     case .whole(let run): run.write(matrix, bytes + at)
                     case .factors(let rank, let p, let q):
                         let factors = SubspaceIteration(matrix, rows: entry.rows, columns: entry.columns, rank: rank, draw: draw(context.assignment, number), kernels)
-                        LowRankCompressor.write(factors, rank, p, q, bytes + at)
+                        withExtendedLifetime(factors) { LowRankCompressor.write(factors, rank, p, q, bytes + at) }
                     }
                     at += form.byteCount
                 }
@@ -152,8 +152,10 @@ public final class LowRankCompressor: Compressor {
                     guard !p.beginsNegative(codesP), (p.largestScale(codesP) == 0) == (scale == 0), scale <= before else { throw .columnNotNormal(tensor: number, column: column) }
                     before = scale
                 }
-                kernels.job {
-                    kernels.matmul(.tn, m: entry.rows, n: entry.columns, k: rank, x.pointer, entry.rows, y.pointer, entry.columns, into: values.pointer + entry.offset, entry.columns)
+                withExtendedLifetime((x, y)) {
+                    kernels.job {
+                        kernels.matmul(.tn, m: entry.rows, n: entry.columns, k: rank, x.pointer, entry.rows, y.pointer, entry.columns, into: values.pointer + entry.offset, entry.columns)
+                    }
                 }
             }
             at += form.byteCount

@@ -6,8 +6,10 @@ import AssayTensor
 ///
 /// Source: Gram-Schmidt in its modified form, each row cleaned twice ("twice is enough": Giraud, Langou, Rozložník, 2005).
 enum Orthonormal {
-    /// A row of this norm or less is nothing.
+    /// A row of this norm or less is nothing; so is one of which no more than this share is left by those before it: that is rounding, in a space
+    /// that may already be full, and would count what others have once more.
     static let nothing: Float = 0x1p-60
+    static let leastShare: Float = 0x1p-16
 
     /// Σ x·y in 16 lanes: element i is multiplied, then added onto lane i mod 16; then lane i += lane i + 8, i + 4, i + 2, i + 1. Nothing is fused.
     static func dot(_ count: Int, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>) -> Float {
@@ -24,19 +26,19 @@ enum Orthonormal {
     }
 
     /// Row after row: twice over, what it has of each row before is taken off it (row −= (row · before) · before, nothing fused); then it is scaled by
-    /// 1 ÷ √(row · row), or becomes zero if that root is not above 2^-60.
+    /// 1 ÷ √(row · row), or becomes zero if that root is not above 2^-60 and above 2^-16 of what it was at first.
     static func rows(_ rows: Int, _ columns: Int, _ matrix: UnsafeMutablePointer<Float>) {
         for row in 0..<rows {
-            let this = matrix + row * columns
+            let this = matrix + row * columns, before = dot(columns, this, this).squareRoot()
             for _ in 0..<2 {
-                for before in 0..<row {
-                    let other = matrix + before * columns, share = dot(columns, this, other)
+                for earlier in 0..<row {
+                    let other = matrix + earlier * columns, share = dot(columns, this, other)
                     for index in 0..<columns { this[index] -= share * other[index] }
                 }
             }
             let norm = dot(columns, this, this).squareRoot()
             // Also false for NaN, so nothing that is no number spreads.
-            if norm > nothing, norm.isFinite {
+            if norm > nothing, norm > leastShare * before, norm.isFinite {
                 let inverse = 1 / norm
                 for index in 0..<columns { this[index] *= inverse }
             } else { this.update(repeating: 0, count: columns) }

@@ -44,18 +44,20 @@ public final class TopKCompressor: Compressor {
         kernels.job {
             var values = delta
             if let transform {
-                values = FloatBuffer(count: chunks.count)
                 let work = FloatBuffer(count: chunks.count)
+                values = FloatBuffer(count: chunks.count)
                 withExtendedLifetime(work) { transform.forward(delta.pointer, into: values.pointer, work: work.pointer) }
             }
             payload.writing { bytes in
                 PayloadBytes.storeHead(magic, chunks.count, bytes)
                 let chunk = ChunkSelection()
-                for tensor in chunks.tensors {
-                    for number in 0..<tensor.chunks {
-                        chunk.gather(values.pointer + tensor.start(number), tensor)
-                        chunk.select(tensor.kept(kept))
-                        used += chunk.write(bits, bytes + used)
+                withExtendedLifetime(values) {
+                    for tensor in chunks.tensors {
+                        for number in 0..<tensor.chunks {
+                            chunk.gather(values.pointer + tensor.start(number), tensor)
+                            chunk.select(tensor.kept(kept))
+                            used += chunk.write(bits, bytes + used)
+                        }
                     }
                 }
             }
@@ -73,7 +75,7 @@ public final class TopKCompressor: Compressor {
         }
         guard let transform else { return values }
         let out = FloatBuffer(count: chunks.count), work = FloatBuffer(count: chunks.count)
-        kernels.job { withExtendedLifetime(work) { transform.inverse(values.pointer, into: out.pointer, work: work.pointer) } }
+        withExtendedLifetime((values, work)) { kernels.job { transform.inverse(values.pointer, into: out.pointer, work: work.pointer) } }
         return out
     }
 
