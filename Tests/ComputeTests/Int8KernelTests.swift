@@ -24,7 +24,7 @@ struct IntegerPath: Hashable, Sendable, CustomTestStringConvertible {
         #expect(scale == 1)
         let third = Kernels.quantized([-3, 1, 2])
         #expect(third.integers == [-127, 42, 85])
-        #expect(third.scale == 3 / 127)
+        #expect(third.scale == Float(3) / 127)
     }
 
     @Test func `below 2⁻¹⁰⁰ a line is zero, from there on it is not`() {

@@ -205,7 +205,7 @@ INLINE void column_words(const float *x, long ldx, long rows, long columns, f16 
 }
 
 /// Columns in strips that stay near: the largest magnitudes of a strip first, then its words.
-enum { STRIP = 512 };
+enum { STRIP = 128 };
 typedef struct { uint32_t largest[STRIP], valid[STRIP]; float inverse[STRIP], scale[STRIP]; int32_t sums[STRIP]; } strip_state;
 _Static_assert(sizeof(strip_state) <= sizeof(float) * ASSAY_SCRATCH_FLOATS, "a strip's state fits the scratch");
 

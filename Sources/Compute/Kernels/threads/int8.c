@@ -6,18 +6,19 @@ static size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 static long whole(long count, long unit) { return (count + unit - 1) / unit * unit; }
 
 /// Cuts the workspace up for a block of k; returns how much of it that takes.
-static size_t lay_out(const assay_int8_kernels *kernels, long m, long n, long k, uint8_t *workspace, assay_int8_operands *o) {
+static size_t lay_out(const assay_int8_kernels *kernels, long m, long n, long k, void *workspace, assay_int8_operands *o) {
     long words = whole(k, 16L * kernels->group) / kernels->group, panels = whole(n, kernels->panel) / kernels->panel;
     // Rows an odd number of cache lines apart, so that those of a tile do not fight for the same places of the cache.
     size_t stride = (size_t)words * 4 + (words / 16 % 2 == 0 ? 64 : 0), at = 0;
+    uintptr_t base = (uintptr_t)workspace;                          // null when only the size is asked for
     size_t rows = (size_t)whole(whole(m, kernels->tile), 16);
     o->stride = (long)stride;
     o->panelWords = words * kernels->panel;
-    o->left = workspace + at, at += padded(rows * stride);
-    o->leftScales = (float *)(workspace + at), at += padded(rows * sizeof(float));
-    o->right = (uint32_t *)(workspace + at), at += padded((size_t)(panels * o->panelWords) * sizeof(uint32_t));
-    o->rightScales = (float *)(workspace + at), at += padded((size_t)(panels * kernels->panel) * sizeof(float));
-    o->corrections = (int32_t *)(workspace + at), at += padded((size_t)(panels * kernels->panel) * sizeof(int32_t));
+    o->left = (uint8_t *)(base + at), at += padded(rows * stride);
+    o->leftScales = (float *)(base + at), at += padded(rows * sizeof(float));
+    o->right = (uint32_t *)(base + at), at += padded((size_t)(panels * o->panelWords) * sizeof(uint32_t));
+    o->rightScales = (float *)(base + at), at += padded((size_t)(panels * kernels->panel) * sizeof(float));
+    o->corrections = (int32_t *)(base + at), at += padded((size_t)(panels * kernels->panel) * sizeof(int32_t));
     return at;
 }
 
