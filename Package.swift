@@ -17,7 +17,7 @@ func product(_ name: String, _ package: String) -> Target.Dependency { .product(
 
 let base = ["AssayPrimitives", "AssayCrypto", "AssayProtocol"]
 let chain = base + ["AssayConsensus", "AssayLedger"]
-let compute = ["AssayPrimitives", "AssayCrypto", "AssayProtocol", "CAssayKernels", "AssayTensor", "AssayTraining", "AssayScoring", "AssayAudit"]
+let compute = ["AssayPrimitives", "AssayCrypto", "AssayProtocol", "CAssayKernels", "AssayTensor", "AssayTraining", "AssayScoring", "AssayAudit", "AssayGym"]
 
 var targets: [Target] = [
     // Base: nouns
@@ -34,6 +34,7 @@ var targets: [Target] = [
     room("AssayTraining", "Sources/Compute/Training", base + ["AssayTensor"]),
     room("AssayScoring", "Sources/Compute/Scoring", base + ["AssayTensor", "AssayTraining"]),
     room("AssayAudit", "Sources/Compute/Audit", base + ["AssayTensor", "AssayTraining", "AssayScoring"]),
+    room("AssayGym", "Sources/Compute/Gym", base + ["AssayTensor", "AssayTraining"]),
 
     // Chain: integers
     room("AssayConsensus", "Sources/Chain/Consensus", base),
@@ -75,7 +76,7 @@ if !inner {
         .executableTarget(name: "assay", dependencies: (rolesAndBelow + compute + ["AssaySimulator", "AssayStorage", "AssayNetwork", "AssayRPC", "AssayNode"])
             .reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }.map { .byName(name: $0) }
             + [product("ArgumentParser", "swift-argument-parser")] + log, path: "Sources/Edge/CLI"),
-        tests("EdgeTests", rolesAndBelow + ["AssaySimulator", "AssayStorage", "AssayNetwork", "AssayRPC", "AssayNode", "TestKit"], nio + log),
+        tests("EdgeTests", rolesAndBelow + ["AssayGym", "AssaySimulator", "AssayStorage", "AssayNetwork", "AssayRPC", "AssayNode", "TestKit"], nio + log),
     ]
     products += [.executable(name: "assay", targets: ["assay"])]
     dependencies += [

@@ -50,10 +50,4 @@ import Testing
         let root = try #require(try windows(4).roots.last)
         #expect("\(root)" == "0x79e818a65fc7518155b0bac991c775a6f3fd452dc6cfa56c6bdef3f2bac37e7e")
     }
-
-    @Test func `a compressor that this version has not is refused, with what it has`() {
-        var run = SmallRun()
-        run.rules.compressor = .lowRankInt4
-        #expect(throws: Compressors.Unknown.self) { try run.trainer() }
-    }
 }

@@ -93,7 +93,7 @@ import Testing
         // A copy, a little of it changed and all of it a thousandth larger.
         let copy = try compressor.decompress(one.payload)
         for index in 0..<copy.count { copy[index] *= index % 40 == 0 ? 0.2 : 1.001 }
-        guard case .copy(of: 0, let likeness) = refusal(compressor.compress(copy), bytes, [one.payload]) else {
+        guard case .copy(of: 0, let likeness) = refusal(compressor.compress(copy, CompressionContext(assignment: .zero)), bytes, [one.payload]) else {
             Issue.record("a copy with a fortieth changed passed")
             return
         }

@@ -21,6 +21,8 @@ struct PruningTests {
         var ledger: Ledger
         var previous = Digest.zero
         var number: UInt64 = 0
+        /// Rounds begin anew with each epoch, commits go on.
+        var epoch = Epoch(0), round: UInt64 = 0
         let genesis: Genesis
         let key = KeyPair(seed: "pruning")
         init(_ genesis: Genesis) throws { (self.genesis, ledger) = (genesis, try Ledger(genesis: genesis)) }
@@ -28,12 +30,13 @@ struct PruningTests {
         mutating func extend(_ store: NodeStore, by count: UInt64, prunes: (() throws -> Void)? = nil) throws {
             for _ in 0..<count {
                 number += 1
+                round += 1
                 let vote = CommitVote(index: CommitIndex(number - 1), commit: previous, stateRoot: .zero, logRoot: .zero)
-                let block = Block(epoch: Epoch(0), round: Round(number), author: AuthorityIndex(Int(number % 4)), timestamp: Instant(number), ancestors: [], transactions: [[UInt8](repeating: 7, count: 4_096)],
+                let block = Block(epoch: epoch, round: Round(round), author: AuthorityIndex(Int(number % 4)), timestamp: Instant(number), ancestors: [], transactions: [[UInt8](repeating: 7, count: 4_096)],
                                   commitVotes: number > 1 ? [vote] : [])
                 let signed = SignedBlock(block, by: key, genesis: genesis.digest)
                 let reference = BlockReference(round: block.round, author: block.author, digest: block.digest(genesis: genesis.digest))
-                let commit = Commit(epoch: Epoch(0), index: CommitIndex(number), previous: previous, timestamp: genesis.time.advanced(by: number * 100), leader: reference, blocks: [reference])
+                let commit = Commit(epoch: epoch, index: CommitIndex(number), previous: previous, timestamp: genesis.time.advanced(by: number * 100), leader: reference, blocks: [reference])
                 previous = commit.digest
                 let ordered = OrderedCommit(commit: commit, entries: [])
                 let executed: ExecutedBlock = ledger.execute(ordered)
@@ -82,6 +85,34 @@ struct PruningTests {
         #expect(recovered.commits.first?.index == CommitIndex(71) && recovered.commits.last?.index == CommitIndex(95))
         // With each author's last block, however old it is.
         for seat in 0..<4 { #expect(try store.lastBlock(of: AuthorityIndex(seat), in: Epoch(0)) != nil) }
+    }
+
+    @Test func `an epoch that is over goes once nothing kept is in it, and low rounds of the next one stay while they are new`() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var chain = try Chain(genesis)
+        let store = try NodeStore(file, genesis: genesis, isDurable: false)
+        func prune() throws { while try store.prune(keep: 60, gcDepth: gcDepth, reputationPeriod: period, slice: 25) > 0 {} }
+        func voting(_ number: UInt64, in epoch: Epoch) throws -> [UInt64] {
+            try store.commits(from: CommitIndex(number), to: CommitIndex(number), of: epoch).voting.map { $0.block.round.rawValue }
+        }
+        try chain.extend(store, by: 200)
+        (chain.epoch, chain.round) = (Epoch(1), 0)
+        try chain.extend(store, by: 20)
+        try prune()
+        // 161 … 220 are kept, forty of them of the epoch that is over.
+        #expect(try store.lowestCommit == CommitIndex(161))
+        #expect(try store.commits(from: CommitIndex(161), to: CommitIndex(220), of: Epoch(0)).commits.count == 40)
+        #expect(try voting(201, in: Epoch(1)).first == 2, "round 2 of the new epoch, though it is below 161")
+        for seat in 0..<4 { #expect(try store.lastBlock(of: AuthorityIndex(seat), in: Epoch(0)) != nil) }
+
+        try chain.extend(store, by: 80)
+        try prune()
+        #expect(try store.lowestCommit == CommitIndex(241))
+        for seat in 0..<4 {
+            #expect(try store.lastBlock(of: AuthorityIndex(seat), in: Epoch(0)) == nil)
+            #expect(try store.lastBlock(of: AuthorityIndex(seat), in: Epoch(1)) != nil)
+        }
+        #expect(try store.commits(from: CommitIndex(241), to: CommitIndex(300), of: Epoch(1)).commits.count == 60)
     }
 
     @Test func `commits of a range come without a gap with the blocks that vote for the last, and a store that has dropped them says from where it keeps them`() throws {

@@ -243,6 +243,23 @@ enum Decoders {
         return FloatBuffer((0..<count).map { _ in Float(Int64(chance.below(2_001)) - 1_000) / 977 })
     }
     private static let packed = Int4Compressor(count: 201), plain = UncompressedPayload(count: 33)
+    /// 3,400 parameters in ragged tensors.
+    private static let compressed = ParameterTable(ModelShape(vocabulary: 65, context: 13, width: 14, heads: 2, layers: 1, biases: true))
+    private static let context = CompressionContext(assignment: digest("assignment"))
+
+    /// Whatever is taken is finite, like itself, and no second way to write what a known payload says; but the factors of a matrix are its form, not it.
+    private static func payload(_ name: String, _ compressor: any Compressor, hasOneForm: Bool = true) -> Fuzz {
+        let known = [floats(compressed.count, 1), FloatBuffer(count: compressed.count), FloatBuffer((0..<compressed.count).map { $0 % 97 == 0 ? 1e10 : 1e-20 })].map { compressor.compress($0, context) }
+        let decoded = known.map { try? compressor.decompress($0) }
+        return Fuzz("\(name) payload", weight: 0.25, longest: 8_192, baseBytes: 256 << 10, values: { known }) { input in
+            // Where the window is not known, a draw is believed, so that nothing may have several forms.
+            if let values = try? compressor.decompress(input), values.count != compressed.count || !values.allFinite { throw Fuzz.Broken("it decodes to what is no update") }
+            guard let values = try? compressor.decompress(input, context) else { return false }
+            guard values.count == compressed.count, values.allFinite, compressor.likeness(input, input) == 1_000_000 else { throw Fuzz.Broken("it decodes to what is no update") }
+            for (bytes, known) in zip(known, decoded) where hasOneForm && known.map({ $0 == values }) ?? false && bytes != input { throw Fuzz.Broken("it decodes to what another payload says") }
+            return true
+        }
+    }
 
     static let compute: [Fuzz] = [
         Fuzz("int4 payload", values: { [packed.compress(floats(201, 1)), packed.compress(FloatBuffer(count: 201)), packed.compress(FloatBuffer((0..<201).map { $0 < 64 ? 1e-20 : 1e10 }))] }) { input in
@@ -256,6 +273,14 @@ enum Decoders {
             guard plain.compress(values) == input, plain.likeness(input, input) == 1_000_000 else { throw Fuzz.Broken("it decodes, and is compressed otherwise") }
             return true
         },
+        payload("int8", Int8Compressor(count: compressed.count)),
+        payload("low-rank", LowRankCompressor(table: compressed, rank: 2, allowed: 1...3), hasOneForm: false),
+        payload("top-k 8 bits", TopKCompressor(table: compressed, kept: 128, bits: .eight, transforms: false)),
+        payload("top-k 2 bits", TopKCompressor(table: compressed, kept: 128, bits: .two, transforms: false)),
+        payload("top-k 1 bit", TopKCompressor(table: compressed, kept: 128, bits: .one, transforms: false)),
+        payload("transformed top-k", TopKCompressor(table: compressed, kept: 128, bits: .two, transforms: true)),
+        payload("sparta", SpartaCompressor(count: compressed.count, oneOf: 10, quantised: true)),
+        payload("sparta of floats", SpartaCompressor(count: compressed.count, oneOf: 10, quantised: false)),
         canonical("trajectory", { [Trajectory(digests: (0..<6).map { digest("step \($0)") }), Trajectory(digests: [])] }),
         Fuzz("inner state", values: { [InnerState(parameters: floats(9, 3), m: floats(9, 4), v: floats(9, 5), step: 7, stepsSinceReset: 3, beta1Power: 0.5, beta2Power: 0.25).blob] }) { input in
             guard let state = try? InnerState(blob: input, count: 9) else { return false }

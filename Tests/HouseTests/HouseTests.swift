@@ -53,6 +53,7 @@ struct HouseTests {
             "Sources/Base/Primitives": [], "Sources/Base/Crypto": ["AssayPrimitives"], "Sources/Base/Protocol": ["AssayPrimitives", "AssayCrypto"],
             "Sources/Compute/Tensor": base.union(["CAssayKernels"]), "Sources/Compute/Training": base.union(["CAssayKernels", "AssayTensor"]),
             "Sources/Compute/Scoring": base.union(compute).subtracting(["AssayScoring"]), "Sources/Compute/Audit": base.union(compute),
+            "Sources/Compute/Gym": base.union(["AssayTensor", "AssayTraining"]),
             "Sources/Chain/Consensus": base, "Sources/Chain/Ledger": base, "Sources/Roles": base.union(chain),
             "Sources/Simulator": base.union(chain).union(["AssayRoles"]),
         ]

@@ -107,13 +107,20 @@ public enum ReportCommitment {
 /// The hash that a run's global state answers to after a window.
 public enum OuterRoot {
     /// H(θ_root ‖ u_root ‖ clip norms ‖ H ‖ r): attesting θ alone would not let a validator that syncs compute the next one.
-    public static func digest(parameters: Digest, momentum: Digest, clipNorms: [FloatBits], innerSteps: UInt32, rank: UInt32) -> Digest {
+    ///
+    /// - Parameters:
+    ///   - pace: what the next windows' rank and H are made from, in a run where they adapt; a run where they do not has none and hashes none.
+    public static func digest(parameters: Digest, momentum: Digest, clipNorms: [FloatBits], innerSteps: UInt32, rank: UInt32, pace: (firstStep: UInt64, effectiveRanks: [UInt32])? = nil) -> Digest {
         Digest.tagged("assay/outer/1") {
             $0.append(parameters)
             $0.append(momentum)
             $0.append(clipNorms)
             $0.append(innerSteps)
             $0.append(rank)
+            guard let pace else { return }
+            $0.append(pace.firstStep)
+            $0.append(UInt32(pace.effectiveRanks.count))
+            for rank in pace.effectiveRanks { $0.append(rank) }
         }
     }
 }

@@ -45,8 +45,34 @@ public struct ModelRules: Hashable, Sendable, CanonicalCodable {
 /// How a run's windows are trained and judged: everything that Compute must know to give the same bits.
 public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
     /// Where a trainer starts a window (`Docs/Training.md`, one-step delay).
-    public enum Delay: UInt8, Sendable { case none = 0, continued = 1 }
-    public enum Compressor: UInt8, Sendable { case none = 0, int4 = 1, lowRankInt4 = 2 }
+    public enum Delay: UInt8, Sendable, CaseIterable { case none = 0, continued = 1, plain = 2 }
+    public enum Compressor: UInt8, Sendable, CaseIterable { case none = 0, int4 = 1, lowRankInt4 = 2, int8 = 3, topK = 4, dctTopK = 5, sparta = 6 }
+    /// Whether AdamW's moments begin every window at zero, or go on over windows.
+    public enum InnerState: UInt8, Sendable, CaseIterable { case reset = 0, carry = 1 }
+    /// How payloads become one update. All but `mean` take them clipped.
+    public enum Aggregation: UInt8, Sendable, CaseIterable { case clippedMean = 0, mean = 1, median = 2, trimmedMean = 3, centeredClip = 4 }
+
+    /// Rank and inner steps follow the effective rank of what was aggregated (`Docs/Training.md`, adaptive rank and H).
+    public struct Adaptation: Hashable, Sendable, CanonicalCodable {
+        /// c: windows whose effective ranks are averaged.
+        public var windows: UInt32
+        /// Share of the squared norm that the effective rank holds, in millionths.
+        public var energy: UInt32
+        public var minimumRank: UInt32
+        public var maximumRank: UInt32
+        public init(windows: UInt32 = 5, energy: UInt32 = 950_000, minimumRank: UInt32, maximumRank: UInt32) {
+            (self.windows, self.energy, self.minimumRank, self.maximumRank) = (windows, energy, minimumRank, maximumRank)
+        }
+        public func encode(into encoder: inout CanonicalEncoder) {
+            for number in [windows, energy, minimumRank, maximumRank] { encoder.append(number) }
+        }
+        public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
+            windows = try decoder.uint32()
+            energy = try decoder.uint32()
+            minimumRank = try decoder.uint32()
+            maximumRank = try decoder.uint32()
+        }
+    }
 
     /// H: inner steps of a window.
     public var innerSteps: UInt32
@@ -56,7 +82,7 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
     public var rows: UInt32
     public var delay: Delay
     public var compressor: Compressor
-    /// Rank of `lowRankInt4`.
+    /// r: rank of `lowRankInt4`, of the first windows where it adapts.
     public var rank: UInt32
     /// β of the error feedback.
     public var feedbackDecay: FloatBits
@@ -84,12 +110,33 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
     public var ownBatches: UInt32
     /// Seed of θ(0).
     public var seed: UInt64
+    public var innerState: InnerState
+    /// H_min and H_max: a trainer may do fewer or more steps than H, in whole segments. 0 stands for H.
+    public var minimumSteps: UInt32
+    public var maximumSteps: UInt32
+    /// k: values kept of a chunk of 4,096 by `topK` and `dctTopK`.
+    public var keptValues: UInt32
+    /// Bits of a value: 1, 2 or 8 for `topK` and `dctTopK`, 8 or 32 for `sparta`.
+    public var valueBits: UInt32
+    /// `sparta` sends one parameter of this many.
+    public var oneOf: UInt32
+    public var aggregation: Aggregation
+    /// Share that `trimmedMean` cuts at each end, in millionths.
+    public var trimmedShare: UInt32
+    /// Rounds of `centeredClip`, and its radius in lower medians of the payloads' norms.
+    public var centeringRounds: UInt32
+    public var centeringRadius: FloatBits
+    /// Nil: rank and H are the same in every window.
+    public var adaptation: Adaptation?
 
     public init(
         innerSteps: UInt32, segmentSteps: UInt32, rows: UInt32, delay: Delay, compressor: Compressor, rank: UInt32, feedbackDecay: FloatBits,
         residualRestart: UInt32, outerLearningRate: FloatBits, outerMomentum: FloatBits, evaluationFactor: FloatBits, firstClip: FloatBits,
         learningRate: FloatBits, minimumLearningRate: FloatBits, warmupSteps: UInt32, decaySteps: UInt32, beta1: FloatBits, beta2: FloatBits,
-        epsilon: FloatBits, weightDecay: FloatBits, gradientClip: FloatBits, randomBatches: UInt32, ownBatches: UInt32, seed: UInt64
+        epsilon: FloatBits, weightDecay: FloatBits, gradientClip: FloatBits, randomBatches: UInt32, ownBatches: UInt32, seed: UInt64,
+        innerState: InnerState = .reset, minimumSteps: UInt32 = 0, maximumSteps: UInt32 = 0, keptValues: UInt32 = 32, valueBits: UInt32 = 8,
+        oneOf: UInt32 = 1_000, aggregation: Aggregation = .clippedMean, trimmedShare: UInt32 = 200_000, centeringRounds: UInt32 = 3,
+        centeringRadius: FloatBits = FloatBits(bits: 0x3F80_0000), adaptation: Adaptation? = nil
     ) {
         (self.innerSteps, self.segmentSteps, self.rows, self.delay, self.compressor, self.rank) = (innerSteps, segmentSteps, rows, delay, compressor, rank)
         (self.feedbackDecay, self.residualRestart) = (feedbackDecay, residualRestart)
@@ -97,10 +144,20 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         (self.learningRate, self.minimumLearningRate, self.warmupSteps, self.decaySteps) = (learningRate, minimumLearningRate, warmupSteps, decaySteps)
         (self.beta1, self.beta2, self.epsilon, self.weightDecay, self.gradientClip) = (beta1, beta2, epsilon, weightDecay, gradientClip)
         (self.randomBatches, self.ownBatches, self.seed) = (randomBatches, ownBatches, seed)
+        (self.innerState, self.minimumSteps, self.maximumSteps) = (innerState, minimumSteps, maximumSteps)
+        (self.keptValues, self.valueBits, self.oneOf) = (keptValues, valueBits, oneOf)
+        (self.aggregation, self.trimmedShare, self.centeringRounds, self.centeringRadius) = (aggregation, trimmedShare, centeringRounds, centeringRadius)
+        self.adaptation = adaptation
     }
 
     /// Segments of a window; the last one is replayed with or without the compression.
     public var segments: UInt32 { segmentSteps == 0 ? 0 : innerSteps / segmentSteps }
+
+    /// H_min … H_max.
+    public var allowedSteps: ClosedRange<UInt32> {
+        let least = minimumSteps == 0 ? innerSteps : minimumSteps
+        return least...max(least, maximumSteps == 0 ? innerSteps : maximumSteps)
+    }
 
     public func encode(into encoder: inout CanonicalEncoder) {
         for number in [innerSteps, segmentSteps, rows] { encoder.append(number) }
@@ -116,6 +173,12 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         encoder.append(randomBatches)
         encoder.append(ownBatches)
         encoder.append(seed)
+        encoder.append(innerState.rawValue)
+        for number in [minimumSteps, maximumSteps, keptValues, valueBits, oneOf] { encoder.append(number) }
+        encoder.append(aggregation.rawValue)
+        for number in [trimmedShare, centeringRounds] { encoder.append(number) }
+        encoder.append(centeringRadius)
+        encoder.append(optional: adaptation)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         innerSteps = try decoder.uint32()
@@ -144,6 +207,21 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         randomBatches = try decoder.uint32()
         ownBatches = try decoder.uint32()
         seed = try decoder.uint64()
+        let innerState = try decoder.uint8()
+        guard let innerState = InnerState(rawValue: innerState) else { throw .invalidValue(field: "inner state", value: UInt64(innerState)) }
+        self.innerState = innerState
+        minimumSteps = try decoder.uint32()
+        maximumSteps = try decoder.uint32()
+        keptValues = try decoder.uint32()
+        valueBits = try decoder.uint32()
+        oneOf = try decoder.uint32()
+        let aggregation = try decoder.uint8()
+        guard let aggregation = Aggregation(rawValue: aggregation) else { throw .invalidValue(field: "aggregation", value: UInt64(aggregation)) }
+        self.aggregation = aggregation
+        trimmedShare = try decoder.uint32()
+        centeringRounds = try decoder.uint32()
+        centeringRadius = try decoder.value()
+        adaptation = try decoder.optional()
     }
 }
 

@@ -20,8 +20,8 @@ public struct Replay {
     ///   - served: the state that the trainer served for the segment's beginning; it counts only if it is the one it committed to.
     ///   - trajectory: as committed.
     public func replay(_ draw: ReplayDraw, opening: WindowOpening, served: [UInt8]?, trajectory: Trajectory, reveal: Reveal, validator: Address) throws(PayloadError) -> Result {
-        let segment = Int(draw.segment), steps = Int(trainer.rules.segmentSteps)
-        guard trajectory.digests.count == Int(trainer.rules.segments) + 2, segment < Int(trainer.rules.segments) else {
+        let segment = Int(draw.segment), steps = Int(trainer.rules.segmentSteps), segments = trainer.steps(opening) / max(1, steps)
+        guard trajectory.digests.count == segments + 2, segment < segments else {
             return Result(fact: ReplayFact(verdict: .differs, expected: trajectory.root, found: .zero), witness: witness(validator, .zero))
         }
         var state = try openingState(segment, opening, served, trajectory)
@@ -33,7 +33,7 @@ public struct Replay {
         func result(_ expected: Digest, _ found: Digest) -> Result {
             Result(fact: ReplayFact(verdict: expected == found ? .equal : .differs, expected: expected, found: found), witness: witness(validator, inside))
         }
-        guard draw.withCompression, segment + 1 == Int(trainer.rules.segments), found == trajectory.digests[segment + 1] else { return result(trajectory.digests[segment + 1], found) }
+        guard draw.withCompression, segment + 1 == segments, found == trajectory.digests[segment + 1] else { return result(trajectory.digests[segment + 1], found) }
         // The residual is the one thing that only the trainer has. One that is no residual of this model counts as not served.
         var opening = opening
         if reveal.residualIn == .zero { opening.residual = nil } else {
@@ -44,7 +44,7 @@ public struct Replay {
         let delta = try trainer.delta(opening, end: state.parameters)
         let committed = trajectory.digests[segment + 2]
         // Honest training that ends outside the payload's format has no payload, whatever was revealed.
-        guard let compressed = try? trainer.compress(delta) else { return result(committed, .zero) }
+        guard let compressed = try? trainer.compress(delta, opening) else { return result(committed, .zero) }
         let revealed = Trajectory.final(state: found, payload: reveal.payloadRoot, residual: reveal.residualOut)
         let final = Trajectory.final(state: found, payload: compressed.payloadRoot, residual: compressed.residualRoot)
         // Both must be what was computed: a true trajectory beside the payload of another training is a fraud too.
@@ -54,15 +54,15 @@ public struct Replay {
     /// From the served blob if it is what was committed to; else from the opening, at the trainer's expense.
     private func openingState(_ segment: Int, _ opening: WindowOpening, _ served: [UInt8]?, _ trajectory: Trajectory) throws(PayloadError) -> InnerState {
         if segment > 0, let served, let state = try? InnerState(blob: served, count: trainer.table.count), state.digest == trajectory.digests[segment],
-           isPossible(state, at: segment, opening.window) { return state }
+           isPossible(state, at: segment, opening) { return state }
         return try trainer.state(at: segment, of: opening)
     }
 
     /// Whether training as the rules have it could have come to this state. What a trainer serves, it may have made up; from a possible state nothing
     /// can overflow a counter, and no NaN can arise whose bits would be the CPU's choice.
-    private func isPossible(_ state: InnerState, at segment: Int, _ window: Window) -> Bool {
+    private func isPossible(_ state: InnerState, at segment: Int, _ opening: WindowOpening) -> Bool {
         let steps = UInt64(segment) * UInt64(trainer.rules.segmentSteps)
-        guard state.step == window.rawValue &* UInt64(trainer.rules.innerSteps) &+ steps, state.stepsSinceReset <= steps else { return false }
+        guard state.step == trainer.firstStep(opening) &+ steps, state.stepsSinceReset <= steps else { return false }
         let rules = OptimizerRules(trainer.rules)
         var power1: Float = 1, power2: Float = 1
         for _ in 0..<state.stepsSinceReset { (power1, power2) = (power1 * rules.beta1, power2 * rules.beta2) }

@@ -31,8 +31,8 @@ public final class LossDelta {
     public func score(payload: [UInt8], base: OuterState, baseRoot: Digest, window: Window, address: Address, beacon: Digest, assignment: Digest, validator: Address) -> Result {
         let rules = trainer.rules
         let failed = Result(fact: .notFinite, witness: witness(validator, []))
-        guard let update = try? trainer.compressor.decompress(payload) else { return failed }
-        outer.clip(update, to: outer.norms(base))
+        guard let update = try? trainer.compressor.decompress(payload, CompressionContext(assignment: assignment)) else { return failed }
+        outer.admit(update, base)
         let moved = base.parameters.copy()
         let step = Float(bitPattern: rules.evaluationFactor.bits) * Float(bitPattern: rules.outerLearningRate.bits)
         let kernels = trainer.model.kernels

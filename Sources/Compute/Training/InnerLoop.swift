@@ -59,8 +59,13 @@ public struct InnerLoop: Hashable, Sendable {
     public func step(_ state: inout InnerState, batch: Batch, model: Model) -> StepResult {
         let gradient = model.gradient
         let loss = model.lossAndGradient(state.parameters, batch, into: gradient)
-        return model.kernels.job {
-            let norm = norm(gradient, model.kernels)
+        return apply(&state, gradient: gradient, loss: loss, kernels: model.kernels)
+    }
+
+    /// The half of a step that follows the gradient, which may also be the mean of several workers' gradients.
+    public func apply(_ state: inout InnerState, gradient: FloatBuffer, loss: Float, kernels: Kernels) -> StepResult {
+        kernels.job {
+            let norm = norm(gradient, kernels)
             defer { state.step += 1 }
             guard loss.isFinite, Float(norm).isFinite else { return StepResult(loss: loss, gradientNorm: Float(norm), skipped: true) }
             state.stepsSinceReset += 1
@@ -68,7 +73,7 @@ public struct InnerLoop: Hashable, Sendable {
             state.beta2Power *= rules.beta2
             // Compare first, divide only if above; in Double, rounded once.
             let scale: Float = norm > Double(rules.clip) ? Float(Double(rules.clip) / norm) : 1
-            update(state, gradient, scale, model.kernels)
+            update(state, gradient, scale, kernels)
             return StepResult(loss: loss, gradientNorm: Float(norm), skipped: false)
         }
     }

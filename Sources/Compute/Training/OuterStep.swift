@@ -9,15 +9,29 @@ public struct OuterState: @unchecked Sendable {
     public var momentum: FloatBuffer
     /// One for each tensor; empty before any was measured.
     public var clipNorms: [Float]
+    /// Rank and steps of the window that starts from this state; nil where the rules fix them.
+    public var pace: WindowPace?
 
-    public init(parameters: FloatBuffer, momentum: FloatBuffer?, clipNorms: [Float]) {
+    public init(parameters: FloatBuffer, momentum: FloatBuffer?, clipNorms: [Float], pace: WindowPace? = nil) {
         self.parameters = parameters
         self.momentum = momentum ?? FloatBuffer(count: parameters.count)
         self.clipNorms = clipNorms
+        self.pace = pace
+    }
+
+    /// The state that window 0 starts from.
+    public static func first(_ parameters: FloatBuffer, _ rules: TrainingRules) -> OuterState {
+        OuterState(parameters: parameters, momentum: nil, clipNorms: [], pace: .first(rules))
+    }
+
+    /// What all that work on a run must agree on. A momentum of zeros counts as such, not as none.
+    public func root(_ rules: TrainingRules) -> Digest {
+        OuterRoot.digest(parameters: parameters.blobRoot, momentum: momentum.blobRoot, clipNorms: clipNorms.map { FloatBits(bits: $0.bitPattern) },
+                         innerSteps: pace?.innerSteps ?? rules.innerSteps, rank: pace?.rank ?? rules.rank, pace: pace.map { ($0.firstStep, $0.effectiveRanks) })
     }
 }
 
-/// The clipped mean of payloads and Nesterov's step with it.
+/// Payloads made one update, and Nesterov's step with it.
 ///
 /// Source: Douillard et al., "DiLoCo" (arXiv 2311.08105), section 2; Nesterov as torch.optim.SGD has it.
 public struct OuterStep {
@@ -41,6 +55,11 @@ public struct OuterStep {
         kernels.job { table.entries.map { Float(kernels.sumSquares($0.count, update.pointer + $0.offset).squareRoot()) } }
     }
 
+    /// Brings a payload into the form in which it is judged and aggregated.
+    public func admit(_ update: FloatBuffer, _ state: OuterState) {
+        if rules.aggregation != .mean { clip(update, to: norms(state)) }
+    }
+
     /// Scales every tensor whose norm is above its limit down to it.
     public func clip(_ update: FloatBuffer, to limits: [Float]) {
         let norms = tensorNorms(update)
@@ -59,25 +78,27 @@ public struct OuterStep {
     ///     those count as no less than 2^-10 of the first ones. So a tensor that a median of nothing has closed can open again.
     public func apply(_ state: OuterState, aggregated: [FloatBuffer], judged: [FloatBuffer]) -> OuterState {
         let limits = norms(state)
-        var next = OuterState(parameters: state.parameters, momentum: state.momentum, clipNorms: nextNorms(state, limits, judged))
+        var next = OuterState(parameters: state.parameters, momentum: state.momentum, clipNorms: nextNorms(state, limits, judged), pace: state.pace?.next(rules, effectiveRank: nil))
         guard !aggregated.isEmpty else { return next }
-        let sum = FloatBuffer(count: table.count)
-        for payload in aggregated {
-            let clipped = payload.copy()
-            clip(clipped, to: limits)
-            kernels.job { kernels.add(sum.count, sum.pointer, clipped.pointer, into: sum.pointer) }
+        let update = Aggregation(rules: rules, table: table, kernels: kernels).update(aggregated) { admit($0, state) }
+        if let adaptation = rules.adaptation, let pace = state.pace {
+            next.pace = pace.next(rules, effectiveRank: EffectiveRank(table: table, kernels: kernels).measure(update, adaptation))
         }
         next.parameters = state.parameters.copy()
         next.momentum = state.momentum.copy()
-        let count = Float(aggregated.count), rate = float(rules.outerLearningRate), mu = float(rules.outerMomentum)
-        let (theta, u) = (next.parameters.pointer, next.momentum.pointer)
-        for index in 0..<sum.count {
-            let mean = sum.pointer[index] / count
-            let momentum = mu * u[index] + mean
-            u[index] = momentum
-            theta[index] = theta[index] - rate * (mean + mu * momentum)
-        }
+        kernels.job { OuterStep.nesterov(table.count, float(rules.outerLearningRate), float(rules.outerMomentum), update.pointer, next.momentum.pointer, next.parameters.pointer) }
         return next
+    }
+
+    /// u ← μu + Δ, θ ← θ − η(Δ + μu): each operation rounded by itself, nothing fused.
+    private static func nesterov(
+        _ count: Int, _ rate: Float, _ mu: Float, _ update: UnsafePointer<Float>, _ u: UnsafeMutablePointer<Float>, _ theta: UnsafeMutablePointer<Float>
+    ) {
+        for index in 0..<count {
+            let momentum = mu * u[index] + update[index]
+            u[index] = momentum
+            theta[index] = theta[index] - rate * (update[index] + mu * momentum)
+        }
     }
 
     private func nextNorms(_ state: OuterState, _ limits: [Float], _ judged: [FloatBuffer]) -> [Float] {

@@ -9,10 +9,12 @@ public struct Shard: Sendable {
     public let rows: Int
     private let philox: Philox
 
-    /// - Parameter assignment: R_w.
-    public init(_ corpus: Corpus, assignment: Digest, trainer: Address, window: Window, rules: TrainingRules) {
+    /// - Parameters:
+    ///   - assignment: R_w.
+    ///   - steps: of the window, if not the rules' H.
+    public init(_ corpus: Corpus, assignment: Digest, trainer: Address, window: Window, rules: TrainingRules, steps: Int? = nil) {
         self.corpus = corpus
-        (steps, rows) = (Int(rules.innerSteps), Int(rules.rows))
+        (self.steps, rows) = (steps ?? Int(rules.innerSteps), Int(rules.rows))
         philox = Philox(Digest.tagged("assay/shard/1") {
             $0.append(assignment)
             $0.append(trainer)

@@ -15,10 +15,23 @@ public struct WindowOpening: Sendable {
     public var ownPayload: [UInt8]?
     /// What the compression of the last judged window lost; nil for none.
     public var residual: FloatBuffer?
+    /// Of the outer state that the window starts from; nil where the rules fix rank and steps.
+    public var pace: WindowPace?
+    /// The state at the end of the trainer's last window, in a run whose inner state is carried; its moments and counters go on. Nil: they begin at zero.
+    public var carried: InnerState?
 
-    public init(window: Window, trainer: Address, assignment: Digest, parameters: FloatBuffer, ownPayload: [UInt8]?, residual: FloatBuffer?) {
+    public init(window: Window, trainer: Address, assignment: Digest, parameters: FloatBuffer, ownPayload: [UInt8]?, residual: FloatBuffer?,
+                pace: WindowPace? = nil, carried: InnerState? = nil) {
         (self.window, self.trainer, self.assignment, self.parameters, self.ownPayload, self.residual) = (window, trainer, assignment, parameters, ownPayload, residual)
+        (self.pace, self.carried) = (pace, carried)
     }
+}
+
+/// Why a window was not trained.
+public enum WindowError: Error, Hashable, Sendable {
+    case payload(PayloadError)
+    case stepsNotAllowed(Int, allowed: ClosedRange<UInt32>)
+    case stepsNotInSegments(Int, segmentSteps: UInt32)
 }
 
 /// What came of a window's training.
@@ -31,6 +44,9 @@ public struct WindowResult: Sendable {
     /// Mean training loss of the last step, in nats per token.
     public var loss: Float
     public var tokens: Int
+    public var steps: Int
+    /// The state after the last step, for the next window's `carried`; nil where the inner state is reset.
+    public var end: InnerState?
 }
 
 /// How an adversary of the laboratory trains. Validators and honest trainers never use anything but `honest`.
@@ -62,23 +78,36 @@ public final class WindowTrainer {
         shape = try ModelShape(genesis.model)
         table = ParameterTable(shape)
         self.corpus = corpus
-        compressor = try Compressors.make(rules, table: table)
         model = Model(shape: shape, rows: Int(rules.rows), threads: threads, path: path)
+        compressor = try Compressors.make(rules, table: table, kernels: model.kernels)
         loop = InnerLoop(shape: shape, rules: OptimizerRules(rules))
     }
 
     private var feedbackDecay: Float { Float(bitPattern: rules.feedbackDecay.bits) }
 
-    /// s: θ(w) less the own decoded payload of the window before.
+    /// s: θ(w), less the own decoded payload of the window before where the delay is `continued`.
     public func start(_ opening: WindowOpening) throws(PayloadError) -> FloatBuffer {
         guard rules.delay == .continued, let payload = opening.ownPayload else { return opening.parameters.copy() }
         return PseudoGradient.start(opening.parameters, ownPayload: try compressor.decompress(payload), kernels)
     }
 
-    /// The state before the first step: moments zero, the learning rate's schedule on the global step.
-    public func openingState(_ start: FloatBuffer, _ window: Window) -> InnerState {
-        InnerState(parameters: start.copy(), step: window.rawValue &* UInt64(rules.innerSteps))
+    /// The state before the first step: moments zero or carried, the learning rate's schedule on the global step.
+    public func openingState(_ start: FloatBuffer, _ opening: WindowOpening) -> InnerState {
+        var state = InnerState(parameters: start.copy(), step: firstStep(opening))
+        if rules.innerState == .carry, let carried = opening.carried {
+            (state.m, state.v) = (carried.m.copy(), carried.v.copy())
+            (state.stepsSinceReset, state.beta1Power, state.beta2Power) = (carried.stepsSinceReset, carried.beta1Power, carried.beta2Power)
+        }
+        return state
     }
+
+    /// Global number of the window's first step.
+    public func firstStep(_ opening: WindowOpening) -> UInt64 { opening.pace?.firstStep ?? opening.window.rawValue &* UInt64(rules.innerSteps) }
+
+    /// H of the window, unless a trainer does more or fewer.
+    public func steps(_ opening: WindowOpening) -> Int { Int(opening.pace?.innerSteps ?? rules.innerSteps) }
+
+    private func context(_ opening: WindowOpening) -> CompressionContext { CompressionContext(assignment: opening.assignment, rank: opening.pace.map { Int($0.rank) }) }
 
     /// Trains steps of a window.
     public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void = { _, _ in }) -> Float {
@@ -90,14 +119,24 @@ public final class WindowTrainer {
         return loss
     }
 
-    public func shard(_ opening: WindowOpening) -> Shard { Shard(corpus, assignment: opening.assignment, trainer: opening.trainer, window: opening.window, rules: rules) }
+    public func shard(_ opening: WindowOpening) -> Shard { Shard(corpus, assignment: opening.assignment, trainer: opening.trainer, window: opening.window, rules: rules, steps: steps(opening)) }
 
     /// A whole window.
-    public func train(_ opening: WindowOpening, behaviour: Behaviour = .honest, progress: (Int, Float) -> Void = { _, _ in }) throws(PayloadError) -> WindowResult {
+    ///
+    /// - Parameter steps: H unless given; else within H_min … H_max and in whole segments.
+    public func train(_ opening: WindowOpening, steps given: Int? = nil, behaviour: Behaviour = .honest, progress: (Int, Float) -> Void = { _, _ in }) throws(WindowError) -> WindowResult {
+        let steps = given ?? steps(opening), segment = Int(rules.segmentSteps)
+        if given != nil {
+            guard let whole = UInt32(exactly: steps), rules.allowedSteps.contains(whole) else { throw .stepsNotAllowed(steps, allowed: rules.allowedSteps) }
+            guard steps.isMultiple(of: segment) else { throw .stepsNotInSegments(steps, segmentSteps: rules.segmentSteps) }
+        }
+        do throws(PayloadError) { return try train(opening, steps, segment, behaviour, progress) } catch { throw .payload(error) }
+    }
+
+    private func train(_ opening: WindowOpening, _ steps: Int, _ segment: Int, _ behaviour: Behaviour, _ progress: (Int, Float) -> Void) throws(PayloadError) -> WindowResult {
         let start = try start(opening), shard = shard(opening)
-        var state = openingState(start, opening.window)
+        var state = openingState(start, opening)
         var digests = [state.digest], loss: Float = 0
-        let steps = Int(rules.innerSteps), segment = Int(rules.segmentSteps)
         let honestSteps = behaviour == .lazy ? max(1, steps / 10) : behaviour == .noise || behaviour == .nonsense ? 0 : steps
         for first in stride(from: 0, to: steps, by: segment) {
             if first < honestSteps { loss = run(&state, steps: first..<min(first + segment, honestSteps), shard: shard, progress: progress) }
@@ -115,7 +154,7 @@ public final class WindowTrainer {
             })
             for index in 0..<delta.count { delta.pointer[index] = Float(Int64(generator.below(2_001)) - 1_000) * 1e-6 }
         }
-        var compressed = try compress(delta)
+        var compressed = try compress(delta, opening)
         if behaviour == .nonsense {
             var generator = SeededGenerator(Digest.tagged("nonsense") {
                 $0.append(opening.trainer)
@@ -127,19 +166,19 @@ public final class WindowTrainer {
         digests.append(Trajectory.final(state: digests[digests.count - 1], payload: compressed.payloadRoot, residual: compressed.residualRoot))
         return WindowResult(
             payload: compressed.payload, payloadRoot: compressed.payloadRoot, trajectory: Trajectory(digests: digests), residual: compressed.residual, residualRoot: compressed.residualRoot,
-            loss: loss, tokens: honestSteps * Int(rules.rows) * shape.context)
+            loss: loss, tokens: honestSteps * Int(rules.rows) * shape.context, steps: steps, end: rules.innerState == .carry ? state : nil)
     }
 
     /// The state at the beginning of a segment, computed from the opening.
     public func state(at segment: Int, of opening: WindowOpening) throws(PayloadError) -> InnerState {
-        var state = openingState(try start(opening), opening.window)
+        var state = openingState(try start(opening), opening)
         _ = run(&state, steps: 0..<segment * Int(rules.segmentSteps), shard: shard(opening))
         return state
     }
 
-    public func compress(_ delta: FloatBuffer) throws(PayloadError) -> (payload: [UInt8], payloadRoot: Digest, residual: FloatBuffer, residualRoot: Digest) {
-        let payload = compressor.compress(delta)
-        let residual = PseudoGradient.residual(delta: delta, decoded: try compressor.decompress(payload), decay: feedbackDecay, kernels)
+    public func compress(_ delta: FloatBuffer, _ opening: WindowOpening) throws(PayloadError) -> (payload: [UInt8], payloadRoot: Digest, residual: FloatBuffer, residualRoot: Digest) {
+        let payload = compressor.compress(delta, context(opening))
+        let residual = PseudoGradient.residual(delta: delta, decoded: try compressor.decompress(payload, context(opening)), decay: feedbackDecay, kernels)
         return (payload, Blob.root(payload), residual, residual.blobRoot)
     }
 

@@ -6,7 +6,7 @@ import AssayTraining
 import Foundation
 
 struct BenchCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "bench", abstract: "Measure this machine.", subcommands: [KernelsCommand.self, TrainCommand.self, BenchConsensusCommand.self, BenchConsensusNodeCommand.self,
+    static let configuration = CommandConfiguration(commandName: "bench", abstract: "Measure this machine.", subcommands: [KernelsCommand.self, TrainCommand.self, BenchCompressCommand.self, BenchConsensusCommand.self, BenchConsensusNodeCommand.self,
                                                                                                             BenchCatchUpCommand.self, BenchDiskCommand.self])
 
     struct KernelsCommand: ParsableCommand {

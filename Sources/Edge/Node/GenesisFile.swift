@@ -38,6 +38,17 @@ public struct GenesisFile: Codable, Sendable {
         public var beta1, beta2, epsilon, weightDecay, gradientClip: Double
         public var randomBatches, ownBatches: UInt32
         public var seed: UInt64
+        // What follows may be left out; the rule is then what it is in `TrainingRules`.
+        public var innerState, aggregation: String?
+        public var minimumSteps, maximumSteps, keptValues, valueBits, oneOf, trimmedSharePerMillion, centeringRounds: UInt32?
+        public var centeringRadius: Double?
+        public var adaptation: Adaptation?
+    }
+    public struct Adaptation: Codable, Sendable {
+        public var windows, energyPerMillion, minimumRank, maximumRank: UInt32
+        public init(windows: UInt32, energyPerMillion: UInt32, minimumRank: UInt32, maximumRank: UInt32) {
+            (self.windows, self.energyPerMillion, self.minimumRank, self.maximumRank) = (windows, energyPerMillion, minimumRank, maximumRank)
+        }
     }
     public struct Run: Codable, Sendable {
         public var windowSeconds: Double
@@ -117,10 +128,12 @@ extension GenesisFile.Training {
             throw Failure("training: \(innerSteps) inner steps in segments of \(segmentSteps)", remedy: "segmentSteps must be at least 2, divide innerSteps, and give at most 16 segments.")
         }
         guard rows > 0, rows <= 4_096, randomBatches > 0, residualRestart > 0 else { throw Failure("training: rows (1…4096), randomBatches and residualRestart must be positive") }
-        guard let delay = ["none": TrainingRules.Delay.none, "continued": .continued][delay] else { throw Failure("training: unknown delay “\(delay)”", remedy: "Known are: none, continued.") }
-        guard let compressor = ["none": TrainingRules.Compressor.none, "int4": .int4, "lowrank-int4": .lowRankInt4][compressor] else {
-            throw Failure("training: unknown compressor “\(compressor)”", remedy: "Known are: none, int4, lowrank-int4.")
-        }
+        let delay: TrainingRules.Delay = try rule(self.delay, "delay"), compressor: TrainingRules.Compressor = try rule(self.compressor, "compressor")
+        let aggregation: TrainingRules.Aggregation = try rule(self.aggregation ?? "clipped-mean", "aggregation")
+        try checkCompressor(compressor)
+        try checkCarriedByLedger(delay)
+        guard (trimmedSharePerMillion ?? 0) < 500_000 else { throw Failure("training: trimmedSharePerMillion is \(trimmedSharePerMillion ?? 0), allowed is 0…499999") }
+        guard (1...64).contains(centeringRounds ?? 1), centeringRadius ?? 1 > 0 else { throw Failure("training: centeringRounds is 1…64, centeringRadius is above 0") }
         func bits(_ value: Double, _ field: String) throws -> FloatBits {
             guard value.isFinite, Float(value).isFinite else { throw Failure("training: \(field) is not a finite number") }
             return FloatBits(bits: Float(value).bitPattern)
@@ -133,8 +146,43 @@ extension GenesisFile.Training {
             learningRate: bits(learningRate, "learningRate"), minimumLearningRate: bits(minimumLearningRate, "minimumLearningRate"),
             warmupSteps: warmupSteps, decaySteps: decaySteps, beta1: bits(beta1, "beta1"), beta2: bits(beta2, "beta2"), epsilon: bits(epsilon, "epsilon"),
             weightDecay: bits(weightDecay, "weightDecay"), gradientClip: bits(gradientClip, "gradientClip"),
-            randomBatches: randomBatches, ownBatches: ownBatches, seed: seed)
+            randomBatches: randomBatches, ownBatches: ownBatches, seed: seed,
+            keptValues: keptValues ?? 32, valueBits: valueBits ?? 8, oneOf: oneOf ?? 1_000, aggregation: aggregation,
+            trimmedShare: trimmedSharePerMillion ?? 200_000, centeringRounds: centeringRounds ?? 3, centeringRadius: bits(centeringRadius ?? 1, "centeringRadius"))
     }
+
+    private func checkCompressor(_ compressor: TrainingRules.Compressor) throws {
+        switch compressor {
+        case .none, .int4, .int8: break
+        case .lowRankInt4: guard (1...1_024).contains(rank) else { throw Failure("training: rank is \(rank), allowed with lowrank-int4 is 1…1024") }
+        case .topK, .dctTopK:
+            guard (1...4_096).contains(keptValues ?? 32) else { throw Failure("training: keptValues is \(keptValues ?? 32), allowed is 1…4096 (of a chunk of 4096)") }
+            guard [1, 2, 8].contains(valueBits ?? 8) else { throw Failure("training: valueBits is \(valueBits ?? 8), allowed with topk and dct-topk are 1, 2 and 8") }
+        case .sparta:
+            guard (1...1_000_000).contains(oneOf ?? 1_000) else { throw Failure("training: oneOf is \(oneOf ?? 1_000), allowed is 1…1000000") }
+            guard [8, 32].contains(valueBits ?? 8) else { throw Failure("training: valueBits is \(valueBits ?? 8), allowed with sparta are 8 and 32") }
+        }
+    }
+
+    /// What training can do and the ledger's windows do not carry: for laboratories, not for a network.
+    private func checkCarriedByLedger(_ delay: TrainingRules.Delay) throws {
+        let laboratory = "It is there for runs without a ledger."
+        if delay == .none { throw Failure("training: delay “none” has no network: the ledger adds the payloads of a window two windows later", remedy: "Take continued, or plain. \(laboratory)") }
+        let innerState: TrainingRules.InnerState = try rule(self.innerState ?? "reset", "innerState")
+        if innerState == .carry {
+            throw Failure("training: innerState is “carry”, a network has reset only: with carry a window's opening state is not public, so nobody could replay it", remedy: "Take reset. \(laboratory)")
+        }
+        if adaptation != nil { throw Failure("training: adaptation is not possible in a network: the ledger's windows all have one rank and one number of steps", remedy: "Leave adaptation out. \(laboratory)") }
+        if minimumSteps ?? innerSteps != innerSteps || maximumSteps ?? innerSteps != innerSteps {
+            throw Failure("training: minimumSteps and maximumSteps must be innerSteps in a network: the ledger judges all trainers by the same steps", remedy: "Leave them out. \(laboratory)")
+        }
+    }
+}
+
+/// A rule by its name.
+private func rule<Rule: NamedRule>(_ name: String, _ field: String) throws -> Rule {
+    guard let rule = Rule(named: name) else { throw Failure("training: unknown \(field) “\(name)”", remedy: "Known are: \(Rule.names.joined(separator: ", ")).") }
+    return rule
 }
 
 extension GenesisFile.Run {

@@ -1,43 +1,60 @@
+import AssayCrypto
 import AssayPrimitives
 import AssayProtocol
 import AssayTensor
 
-/// Why payload bytes were refused.
-public enum PayloadError: Error, Hashable, Sendable {
-    case wrongSize(found: Int, expected: Int)
-    case wrongMagic(UInt32)
-    case wrongCount(found: UInt32, expected: Int)
-    case scaleNotFinite(group: Int)
-    case scaleOutOfRange(group: Int, bits: UInt32)
-    /// −8 has no positive twin and is never written.
-    case valueOutOfRange(index: Int)
-    case valueNotFinite(index: Int)
-    case paddingNotZero
-    /// A group's largest value is ±7 and its scale is that value's seventh, or its scale is 0 and so are all its values: there is one encoding of a
-    /// group, so nobody can write a copy differently.
-    case groupNotNormal(group: Int)
+/// What a compressor may draw on besides the values: facts of the window that everybody knows.
+public struct CompressionContext: Hashable, Sendable {
+    /// R_w: the key of a compressor's own draws.
+    public var assignment: Digest
+    /// The window's rank where that adapts; nil: the rules'.
+    public var rank: Int?
+    public init(assignment: Digest, rank: Int? = nil) { (self.assignment, self.rank) = (assignment, rank) }
 }
 
 /// Station 4: from a pseudo-gradient to payload bytes that stand for themselves, and back.
 ///
 /// A payload is canonical: one value, one encoding, no library's version in it. So its root can be committed to, and one trainer's worth judged alone.
+/// The bits depend on neither path nor threads. One call at a time for each instance.
 public protocol Compressor: Sendable {
     /// - Parameter delta: one float a parameter, in the table's order.
-    func compress(_ delta: FloatBuffer) -> [UInt8]
+    func compress(_ delta: FloatBuffer, _ context: CompressionContext) -> [UInt8]
     /// Refuses what is not whole and canonical; never allocates more than the table asks for.
-    func decompress(_ payload: [UInt8]) throws(PayloadError) -> FloatBuffer
-    /// Share of equal quantised values among those that are not zero in the first, in millionths. 0 for payloads of different sizes.
+    ///
+    /// - Parameter context: of the payload's window, to refuse what was drawn otherwise; nil where that window is not at hand.
+    func decompress(_ payload: [UInt8], _ context: CompressionContext?) throws(PayloadError) -> FloatBuffer
+    /// Share of equal quantised values among those that are not zero in the first, in millionths. 0 for payloads of different form.
     func likeness(_ a: [UInt8], _ b: [UInt8]) -> Int
+}
+extension Compressor {
+    public func decompress(_ payload: [UInt8]) throws(PayloadError) -> FloatBuffer { try decompress(payload, nil) }
 }
 
 public enum Compressors {
+    /// Rules that no compressor can be made of.
     public struct Unknown: Error, CustomStringConvertible { public let description: String }
 
-    public static func make(_ rules: TrainingRules, table: ParameterTable) throws -> any Compressor {
+    public static func make(_ rules: TrainingRules, table: ParameterTable, kernels: Kernels = Kernels()) throws -> any Compressor {
         switch rules.compressor {
-        case .none: UncompressedPayload(count: table.count)
-        case .int4: Int4Compressor(count: table.count)
-        case .lowRankInt4: throw Unknown(description: "this version has no low-rank compressor; the genesis may name none or int4")
+        case .none: return UncompressedPayload(count: table.count)
+        case .int4: return Int4Compressor(count: table.count)
+        case .int8: return Int8Compressor(count: table.count)
+        case .lowRankInt4:
+            let least = rules.adaptation?.minimumRank ?? rules.rank, most = rules.adaptation?.maximumRank ?? rules.rank
+            guard (1...LowRankCompressor.largestRank).contains(rules.rank), least >= 1, least <= rules.rank, rules.rank <= most, most <= LowRankCompressor.largestRank else {
+                throw Unknown(description: "a low-rank compressor of rank \(rules.rank) within \(least) and \(most): allowed is 1…\(LowRankCompressor.largestRank)")
+            }
+            return LowRankCompressor(table: table, rank: rules.rank, allowed: least...most, kernels: kernels)
+        case .topK, .dctTopK:
+            guard let bits = TopKCompressor.ValueBits(rawValue: rules.valueBits), (1...4_096).contains(rules.keptValues) else {
+                throw Unknown(description: "a top-k compressor that keeps \(rules.keptValues) values of \(rules.valueBits) bits: allowed are 1…4096 values of 1, 2 or 8 bits")
+            }
+            return TopKCompressor(table: table, kept: Int(rules.keptValues), bits: bits, transforms: rules.compressor == .dctTopK, kernels: kernels)
+        case .sparta:
+            guard rules.valueBits == 8 || rules.valueBits == 32, (1...1_000_000).contains(rules.oneOf) else {
+                throw Unknown(description: "sparta with one parameter of \(rules.oneOf) in \(rules.valueBits) bits: allowed is one of 1…1000000 in 8 or 32 bits")
+            }
+            return SpartaCompressor(count: table.count, oneOf: Int(rules.oneOf), quantised: rules.valueBits == 8)
         }
     }
 }
@@ -50,7 +67,8 @@ public struct UncompressedPayload: Compressor {
     let count: Int
     public init(count: Int) { self.count = count }
     public func compress(_ delta: FloatBuffer) -> [UInt8] { delta.littleEndianBytes() }
-    public func decompress(_ payload: [UInt8]) throws(PayloadError) -> FloatBuffer {
+    public func compress(_ delta: FloatBuffer, _: CompressionContext) -> [UInt8] { compress(delta) }
+    public func decompress(_ payload: [UInt8], _: CompressionContext?) throws(PayloadError) -> FloatBuffer {
         guard payload.count == count * 4, let values = try? FloatBuffer(littleEndianBytes: payload) else { throw .wrongSize(found: payload.count, expected: count * 4) }
         for index in 0..<count where !values.pointer[index].isFinite { throw .valueNotFinite(index: index) }
         return values

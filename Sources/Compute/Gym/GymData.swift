@@ -1,0 +1,97 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayTraining
+
+/// A text as tokens: the first part to train on, the rest to validate.
+public struct GymData: Sendable {
+    public enum Alphabet: String, CaseIterable, Sendable {
+        /// A byte is its own token: 256.
+        case bytes
+        /// The distinct bytes of the text, numbered in ascending order.
+        case characters
+    }
+
+    public let tokens: [UInt16]
+    public let vocabulary: Int
+    public let context: Int
+    /// The first ⌊share · tokens⌋.
+    public let trainingTokens: Int
+    /// Of the tokens and where the split is.
+    public let digest: Digest
+
+    public init(text: [UInt8], alphabet: Alphabet, context: Int, trainingShare: Double) throws(GymError) {
+        switch alphabet {
+        case .bytes: try self.init(tokens: text.map(UInt16.init), vocabulary: 256, context: context, trainingShare: trainingShare)
+        case .characters:
+            var seen = [Bool](repeating: false, count: 256)
+            for byte in text { seen[Int(byte)] = true }
+            var number = [UInt16](repeating: 0, count: 256), next: UInt16 = 0
+            for byte in 0..<256 where seen[byte] {
+                number[byte] = next
+                next += 1
+            }
+            try self.init(tokens: text.map { number[Int($0)] }, vocabulary: max(2, Int(next)), context: context, trainingShare: trainingShare)
+        }
+    }
+
+    /// - Parameter shards: files of little-endian u16, one after the other.
+    public init(shards: [[UInt8]], vocabulary: Int, context: Int, trainingShare: Double) throws(GymError) {
+        var tokens: [UInt16] = []
+        for (index, shard) in shards.enumerated() {
+            guard shard.count.isMultiple(of: 2) else { throw .data("shard \(index) has \(shard.count) bytes, which are no whole u16 tokens") }
+            tokens.reserveCapacity(tokens.count + shard.count / 2)
+            for at in stride(from: 0, to: shard.count, by: 2) {
+                let token = UInt16(shard[at]) | UInt16(shard[at + 1]) << 8
+                guard Int(token) < vocabulary else { throw .data("token \(at / 2) of shard \(index) is \(token); the vocabulary has \(vocabulary)") }
+                tokens.append(token)
+            }
+        }
+        try self.init(tokens: tokens, vocabulary: vocabulary, context: context, trainingShare: trainingShare)
+    }
+
+    private init(tokens: [UInt16], vocabulary: Int, context: Int, trainingShare: Double) throws(GymError) {
+        guard trainingShare > 0, trainingShare < 1 else { throw .field("data.trainingShare", "is \(trainingShare); it must lie between 0 and 1, like 0.9") }
+        let trainingTokens = Int(Double(tokens.count) * trainingShare)
+        guard trainingTokens > context + 1, tokens.count - trainingTokens > context + 1 else {
+            throw .data("it has \(tokens.count) tokens, \(trainingTokens) of them to train on; both parts need more than \(context + 1). Take a longer text")
+        }
+        (self.tokens, self.vocabulary, self.context, self.trainingTokens) = (tokens, vocabulary, context, trainingTokens)
+        digest = Digest.tagged("assay/gym/data/1") {
+            $0.append(tokens.withUnsafeBytes { Digest.sha256($0) })
+            $0.append(UInt64(trainingTokens))
+        }
+    }
+
+    /// Sequences that begin at these tokens, each with the token that follows every one of its tokens.
+    public func batch(at offsets: [Int]) -> Batch {
+        var inputs: [UInt16] = [], targets: [UInt16] = []
+        inputs.reserveCapacity(offsets.count * context)
+        targets.reserveCapacity(offsets.count * context)
+        for offset in offsets {
+            inputs.append(contentsOf: tokens[offset..<offset + context])
+            targets.append(contentsOf: tokens[offset + 1..<offset + context + 1])
+        }
+        return Batch(inputs: inputs, targets: targets, rows: offsets.count, context: context)
+    }
+}
+
+/// Which sequences are trained on: a function of the seed and the sequence's number, so all arms of a seed see the same ones in the same order.
+///
+/// Sequence number step · rows + row begins at the high half of (trainingTokens − context) · (the first 64 bits of Philox block number).
+public struct GymBatches: Sendable {
+    private let data: GymData
+    private let philox: Philox
+
+    public init(_ data: GymData, seed: UInt64) {
+        self.data = data
+        philox = Philox(Digest.tagged("assay/gym/batches/1") { $0.append(seed) })
+    }
+
+    /// The sequences with these numbers.
+    public func batch(_ numbers: Range<Int>) -> Batch {
+        data.batch(at: numbers.map { number in
+            let block = philox.block(UInt64(number))
+            return Int(UInt64(data.trainingTokens - data.context).multipliedFullWidth(by: UInt64(block.1) << 32 | UInt64(block.0)).high)
+        })
+    }
+}

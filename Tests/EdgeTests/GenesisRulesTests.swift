@@ -1,0 +1,42 @@
+import AssayNode
+import AssayProtocol
+import Testing
+
+/// What a genesis file may ask of training, and what it is told where a network cannot have it.
+@Suite struct GenesisRulesTests {
+    private func training(_ change: (inout GenesisFile.Training) -> Void = { _ in }) throws -> TrainingRules {
+        var training = EdgeFuzz.genesisFile.training
+        change(&training)
+        return try training.rules()
+    }
+    private func refusal(_ change: (inout GenesisFile.Training) -> Void) -> String? {
+        do { _ = try training(change) } catch { return "\(error)" }
+        return nil
+    }
+
+    @Test func `every compressor and aggregation has a name, and the rest is as it was where nothing is said`() throws {
+        for compressor in TrainingRules.Compressor.allCases { #expect(try training { ($0.compressor, $0.rank) = (compressor.name, 4) }.compressor == compressor) }
+        for aggregation in TrainingRules.Aggregation.allCases { #expect(try training { $0.aggregation = aggregation.name }.aggregation == aggregation) }
+        #expect(try training { $0.delay = "plain" }.delay == .plain)
+        let rules = try training()
+        #expect(rules.aggregation == .clippedMean && rules.innerState == .reset && rules.adaptation == nil && rules.allowedSteps == 20...20)
+    }
+
+    @Test func `what the ledger's windows do not carry is refused by name`() {
+        #expect(refusal { $0.innerState = "carry" }?.contains("innerState") == true)
+        #expect(refusal { $0.adaptation = .init(windows: 5, energyPerMillion: 950_000, minimumRank: 1, maximumRank: 8) }?.contains("adaptation") == true)
+        #expect(refusal { $0.minimumSteps = 10 }?.contains("minimumSteps") == true)
+        #expect(refusal { $0.delay = "none" }?.contains("delay") == true)
+        #expect(refusal { $0.innerState = "reset" } == nil && refusal { $0.minimumSteps = 20 } == nil)
+    }
+
+    @Test func `numbers that no compressor or rule takes are refused by their field`() {
+        #expect(refusal { $0.compressor = "zip" }?.contains("dct-topk") == true)
+        #expect(refusal { ($0.compressor, $0.rank) = ("lowrank-int4", 0) }?.contains("rank") == true)
+        #expect(refusal { ($0.compressor, $0.keptValues) = ("topk", 5_000) }?.contains("keptValues") == true)
+        #expect(refusal { ($0.compressor, $0.valueBits) = ("dct-topk", 4) }?.contains("valueBits") == true)
+        #expect(refusal { ($0.compressor, $0.oneOf) = ("sparta", 0) }?.contains("oneOf") == true)
+        #expect(refusal { $0.trimmedSharePerMillion = 500_000 }?.contains("trimmedShare") == true)
+        #expect(refusal { $0.centeringRadius = .nan }?.contains("centering") == true)
+    }
+}
