@@ -30,6 +30,21 @@ import Testing
         #expect("\(run.root(after: 20))" == Self.raggedRoot)
     }
 
+    static let llamaRoot = "0x1c43a31b4e9000e1cc6de31a962fa4ffff80e8fb0b94c824cba96f5acce4ade7"
+    static let llamaIntegerRoot = "0xd8c98a9c08d64cc4c44f2120c9d32efa947ef2b09601c44994268ba70f11616b"
+    static let raggedLlamaRoot = "0x57dbd304585c4e2fad1a1d8bc304f62b8dbb4fde4b59ff1f27cc46e72f1c97d3"
+
+    @Test(arguments: KernelPath.available, [1, 2, 3])
+    func `a Llama-style model ends on one root on every path and number of threads, in both profiles`(path: KernelPath, threads: Int) {
+        var run = GoldenRun(shape: .microLlama, threads: threads, path: path)
+        #expect("\(run.root(after: 50))" == Self.llamaRoot)
+        var integers = GoldenRun(shape: .microLlama.with(.i8), threads: threads, path: path)
+        #expect("\(integers.root(after: 50))" == Self.llamaIntegerRoot)
+        let ragged = ModelShape(vocabulary: 101, context: 37, width: 42, heads: 3, layers: 2, style: .llama, hidden: 75, keyValueHeads: 1)
+        var uneven = GoldenRun(shape: ragged, seed: 9, threads: threads, path: path)
+        #expect("\(uneven.root(after: 20))" == Self.raggedLlamaRoot)
+    }
+
     @Test func `the loss of the golden run falls`() {
         var run = GoldenRun(shape: .micro)
         let first = run.step().loss

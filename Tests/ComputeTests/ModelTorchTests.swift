@@ -12,15 +12,20 @@ struct ModelTorchTests {
 
     struct Case: Encodable {
         struct Tensor: Encodable { let name: String, rows: Int, columns: Int, offset: Int, decays: Bool }
-        let width: Int, heads: Int, layers: Int, context: Int, biases: Bool, rows: Int, steps: Int
+        let style: String, width: Int, heads: Int, keyValueHeads: Int, layers: Int, context: Int, biases: Bool, rows: Int, steps: Int
         let learningRate: Float, minimumLearningRate: Float, warmupSteps: Int, decaySteps: Int, beta1: Float, beta2: Float, epsilon: Float
         let weightDecay: Float, clip: Float
         let tensors: [Tensor]
     }
 
-    @Test(arguments: [false, true])
-    func `every gradient agrees to 1e-5 and ten steps agree in loss to 1e-4`(biases: Bool) throws {
-        let shape = ModelShape(vocabulary: 256, context: 32, width: 32, heads: 2, layers: 2, biases: biases)
+    private static let shapes = [
+        ModelShape.micro, ModelShape(vocabulary: 256, context: 32, width: 32, heads: 2, layers: 2, biases: true),
+        ModelShape(vocabulary: 256, context: 32, width: 32, heads: 2, layers: 2, biases: true, hidden: 72, tied: false),
+        .microLlama, ModelShape(vocabulary: 256, context: 32, width: 36, heads: 3, layers: 2, style: .llama, hidden: 100),
+    ]
+
+    @Test(arguments: shapes)
+    func `every gradient agrees to 1e-5 and ten steps agree in loss to 1e-4`(shape: ModelShape) throws {
         let rules = OptimizerRules(learningRate: 3e-3, minimumLearningRate: 3e-4, warmupSteps: 3, decaySteps: 20)
         let table = ParameterTable(shape)
         // Five times the usual spread, so that attention and GELU leave their linear parts; biases and norms off their flat start.
@@ -61,7 +66,7 @@ struct ModelTorchTests {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let description = Case(
-            width: shape.width, heads: shape.heads, layers: shape.layers, context: shape.context, biases: shape.biases, rows: Self.rows, steps: Self.steps,
+            style: shape.style.name, width: shape.width, heads: shape.heads, keyValueHeads: shape.keyValueHeads, layers: shape.layers, context: shape.context, biases: shape.biases, rows: Self.rows, steps: Self.steps,
             learningRate: rules.learningRate, minimumLearningRate: rules.minimumLearningRate, warmupSteps: rules.warmupSteps, decaySteps: rules.decaySteps,
             beta1: rules.beta1, beta2: rules.beta2, epsilon: rules.epsilon, weightDecay: rules.weightDecay, clip: rules.clip,
             tensors: table.entries.map { .init(name: $0.name, rows: $0.rows, columns: $0.columns, offset: $0.offset, decays: $0.decays) })

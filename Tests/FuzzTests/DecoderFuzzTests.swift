@@ -261,6 +261,10 @@ enum Decoders {
         }
     }
 
+    private static let exchanged = [
+        ModelShape(vocabulary: 5, context: 3, width: 4, heads: 2, layers: 1), ModelShape(vocabulary: 5, context: 3, width: 4, heads: 2, layers: 1, style: .llama, hidden: 3, keyValueHeads: 1, tied: false),
+    ]
+
     static let compute: [Fuzz] = [
         Fuzz("int4 payload", values: { [packed.compress(floats(201, 1)), packed.compress(FloatBuffer(count: 201)), packed.compress(FloatBuffer((0..<201).map { $0 < 64 ? 1e-20 : 1e10 }))] }) { input in
             guard let values = try? packed.decompress(input) else { return false }
@@ -281,6 +285,20 @@ enum Decoders {
         payload("transformed top-k", TopKCompressor(table: compressed, kept: 128, bits: .two, transforms: true)),
         payload("sparta", SpartaCompressor(count: compressed.count, oneOf: 10, quantised: true)),
         payload("sparta of floats", SpartaCompressor(count: compressed.count, oneOf: 10, quantised: false)),
+        Fuzz("safetensors file", weight: 0.5, longest: 16_384, baseBytes: 256 << 10, values: { exchanged.map { ModelExchange($0).file(InnerLoop.initialParameters(shape: $0, philox: Philox(key: 1))) } }) { input in
+            var taken = false
+            for exchange in exchanged.map(ModelExchange.init) {
+                guard let parameters = try? exchange.parameters(input) else { continue }
+                guard parameters.allFinite, try exchange.parameters(exchange.file(parameters)) == parameters else { throw Fuzz.Broken("it is read as parameters that do not come back") }
+                taken = true
+            }
+            return taken
+        },
+        Fuzz("model configuration", values: { exchanged.map { Array($0.configuration.utf8) } }) { input in
+            guard let shape = try? ModelShape(configuration: input) else { return false }
+            guard try ModelShape(configuration: Array(shape.configuration.utf8)) == shape else { throw Fuzz.Broken("the shape \(shape) does not come back") }
+            return true
+        },
         canonical("trajectory", { [Trajectory(digests: (0..<6).map { digest("step \($0)") }), Trajectory(digests: [])] }),
         Fuzz("inner state", values: { [InnerState(parameters: floats(9, 3), m: floats(9, 4), v: floats(9, 5), step: 7, stepsSinceReset: 3, beta1Power: 0.5, beta2Power: 0.25).blob] }) { input in
             guard let state = try? InnerState(blob: input, count: 9) else { return false }

@@ -124,7 +124,9 @@ def main():
     torch.set_num_threads(args.threads)
     file = json.loads(pathlib.Path(args.file).read_text())
     text = Text(file, pathlib.Path(args.data).read_bytes())
-    case = {"biases": False, **file["model"], "vocabulary": text.vocabulary}
+    case = {"biases": False, "style": "gpt2", **file["model"], "vocabulary": text.vocabulary}
+    if case["style"] != "gpt2":
+        sys.exit(f"{args.file}: model.style is {case['style']}; this reference draws first parameters for gpt2 alone")
     steps, rows, context = file["steps"], file["rows"], case["context"]
     asked, evaluation = file.get("optimizer", {}), {"every": 100, "sequences": 0, "finalSequences": 0, **file.get("evaluation", {})}
     warmup = asked.get("warmupSteps", min(100, steps // 10))

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 
-def forward(p, case, x, y):
+def gpt2(p, case, x):
     width, heads, biases = case["width"], case["heads"], case["biases"]
 
     def bias(name):
@@ -36,7 +36,44 @@ def forward(p, case, x, y):
         a = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(b, t, width)
         z = z + linear(a, h + "attn.c_proj")
         z = z + linear(F.gelu(linear(norm(z, h + "ln_2"), h + "mlp.c_fc"), approximate="tanh"), h + "mlp.c_proj")
-    return F.cross_entropy((norm(z, "ln_f") @ p["wte.weight"].T).flatten(0, 1), y.flatten())
+    return norm(z, "ln_f") @ p.get("lm_head.weight", p["wte.weight"]).T
+
+
+def llama(p, case, x):
+    heads, shared = case["heads"], case["keyValueHeads"]
+    size = case["width"] // heads
+    b, t = x.shape
+    angles = torch.arange(t, dtype=torch.float64)[:, None] * 10000.0 ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+    cosine, sine = angles.cos(), angles.sin()
+
+    def norm(z, name):
+        return z / (z.square().mean(-1, keepdim=True) + 1e-5).sqrt() * p[name + ".weight"].view(-1)
+
+    def linear(z, name):
+        return z @ p[name + ".weight"]
+
+    def split(z, count):
+        return z.view(b, t, count, size).transpose(1, 2)
+
+    def rotate(z):
+        first, second = z[..., :size // 2], z[..., size // 2:]
+        return torch.cat((first * cosine - second * sine, second * cosine + first * sine), -1)
+
+    z = p["model.embed_tokens.weight"][x]
+    for layer in range(case["layers"]):
+        h = f"model.layers.{layer}."
+        n = norm(z, h + "input_layernorm")
+        q, k, v = (split(linear(n, h + f"self_attn.{part}_proj"), count) for part, count in (("q", heads), ("k", shared), ("v", shared)))
+        k, v = (u.repeat_interleave(heads // shared, 1) for u in (rotate(k), v))
+        a = F.scaled_dot_product_attention(rotate(q), k, v, is_causal=True).transpose(1, 2).reshape(b, t, -1)
+        z = z + linear(a, h + "self_attn.o_proj")
+        n = norm(z, h + "post_attention_layernorm")
+        z = z + linear(F.silu(linear(n, h + "mlp.gate_proj")) * linear(n, h + "mlp.up_proj"), h + "mlp.down_proj")
+    return norm(z, "model.norm") @ p.get("lm_head.weight", p["model.embed_tokens.weight"]).T
+
+
+def forward(p, case, x, y):
+    return F.cross_entropy({"gpt2": gpt2, "llama": llama}[case.get("style", "gpt2")](p, case, x).flatten(0, 1), y.flatten())
 
 
 def rate(case, step):

@@ -9,7 +9,7 @@ public struct FloatBits: Codable, Hashable, Sendable, CanonicalCodable {
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) { bits = try decoder.uint32() }
 }
 
-/// Sizes of the GPT-2-style transformer that a run trains, and the numbers it is trained in.
+/// Style and sizes of the transformer that a run trains, and the numbers it is trained in.
 public struct ModelRules: Hashable, Sendable, CanonicalCodable {
     public var name: String
     public var vocabulary: UInt32
@@ -18,16 +18,32 @@ public struct ModelRules: Hashable, Sendable, CanonicalCodable {
     public var heads: UInt32
     public var layers: UInt32
     public var biases: Bool
+    public var style: ModelStyle
+    /// Columns between the two halves of a layer's second part.
+    public var hidden: UInt32
+    /// Heads that have keys and values; each serves heads ÷ keyValueHeads queries.
+    public var keyValueHeads: UInt32
+    /// The head is the tokens' matrix.
+    public var tied: Bool
     public var profile: NumericsProfile
 
-    public init(name: String, vocabulary: UInt32, context: UInt32, width: UInt32, heads: UInt32, layers: UInt32, biases: Bool, profile: NumericsProfile = .f32) {
+    /// - Parameters:
+    ///   - hidden: nil for four times the width.
+    ///   - keyValueHeads: nil for as many as heads.
+    public init(name: String, vocabulary: UInt32, context: UInt32, width: UInt32, heads: UInt32, layers: UInt32, biases: Bool, style: ModelStyle = .gpt2,
+                hidden: UInt32? = nil, keyValueHeads: UInt32? = nil, tied: Bool = true, profile: NumericsProfile = .f32) {
         (self.name, self.vocabulary, self.context, self.width, self.heads, self.layers, self.biases) = (name, vocabulary, context, width, heads, layers, biases)
+        (self.style, self.keyValueHeads, self.tied) = (style, keyValueHeads ?? heads, tied)
+        self.hidden = hidden ?? width &* 4                   // a width that wraps around is far above what a model may have
         self.profile = profile
     }
     public func encode(into encoder: inout CanonicalEncoder) {
         encoder.append(name)
         for number in [vocabulary, context, width, heads, layers] { encoder.append(number) }
         encoder.append(biases)
+        encoder.append(style)
+        for number in [hidden, keyValueHeads] { encoder.append(number) }
+        encoder.append(tied)
         encoder.append(profile)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
@@ -38,6 +54,10 @@ public struct ModelRules: Hashable, Sendable, CanonicalCodable {
         heads = try decoder.uint32()
         layers = try decoder.uint32()
         biases = try decoder.bool()
+        style = try decoder.value()
+        hidden = try decoder.uint32()
+        keyValueHeads = try decoder.uint32()
+        tied = try decoder.bool()
         profile = try decoder.value()
     }
 }

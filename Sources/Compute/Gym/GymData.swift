@@ -34,19 +34,30 @@ public struct GymData: Sendable {
         }
     }
 
-    /// - Parameter shards: files of little-endian u16, one after the other.
+    /// A shard is tokens of little-endian u16 and nothing else, as nanoGPT writes them; or the same behind llm.c's header: 256 words of 32 bits,
+    /// the first three being 20240520, version 1 and the number of tokens.
+    ///
+    /// - Parameter shards: files, one after the other.
     public init(shards: [[UInt8]], vocabulary: Int, context: Int, trainingShare: Double) throws(GymError) {
         var tokens: [UInt16] = []
-        for (index, shard) in shards.enumerated() {
+        for (index, file) in shards.enumerated() {
+            let shard = try GymData.withoutHeader(file, number: index)
             guard shard.count.isMultiple(of: 2) else { throw .data("shard \(index) has \(shard.count) bytes, which are no whole u16 tokens") }
             tokens.reserveCapacity(tokens.count + shard.count / 2)
-            for at in stride(from: 0, to: shard.count, by: 2) {
+            for at in stride(from: shard.startIndex, to: shard.endIndex, by: 2) {
                 let token = UInt16(shard[at]) | UInt16(shard[at + 1]) << 8
-                guard Int(token) < vocabulary else { throw .data("token \(at / 2) of shard \(index) is \(token); the vocabulary has \(vocabulary)") }
+                guard Int(token) < vocabulary else { throw .data("token \((at - shard.startIndex) / 2) of shard \(index) is \(token); the vocabulary has \(vocabulary)") }
                 tokens.append(token)
             }
         }
         try self.init(tokens: tokens, vocabulary: vocabulary, context: context, trainingShare: trainingShare)
+    }
+
+    private static func withoutHeader(_ file: [UInt8], number: Int) throws(GymError) -> ArraySlice<UInt8> {
+        func word(_ index: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(file[4 * index + $1]) << (8 * UInt32($1)) } }
+        guard file.count >= 1_024, word(0) == 20_240_520, word(1) == 1, (3..<256).allSatisfy({ word($0) == 0 }) else { return file[...] }
+        guard 2 * Int(word(2)) == file.count - 1_024 else { throw .data("shard \(number) has \(file.count - 1_024) bytes behind its header, which says it has \(word(2)) tokens of two bytes") }
+        return file[1_024...]
     }
 
     private init(tokens: [UInt16], vocabulary: Int, context: Int, trainingShare: Double) throws(GymError) {

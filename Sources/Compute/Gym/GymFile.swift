@@ -10,6 +10,8 @@ public struct GymFile: Decodable, Sendable {
     public var rows: Int
     public var seeds: [UInt64] = [1]
     public var evaluation = Evaluation()
+    /// A safetensors file, or a directory with `model.safetensors`, whose parameters all arms start from, instead of drawn ones.
+    public var initial: String?
     /// What an arm has that does not say otherwise.
     public var defaults = Arm()
     public var arms: [Arm]
@@ -35,13 +37,19 @@ public struct GymFile: Decodable, Sendable {
     public struct Model: Decodable, Sendable {
         public var context = 64, width = 128, heads = 4, layers = 4, biases = false
         public var profile: String?
+        public var style: String?
+        /// Four times the width where it is not said; keys and values of as many heads as queries.
+        public var hidden, keyValueHeads: Int?
+        /// In style gpt2 true where it is not said, in style llama false.
+        public var tied: Bool?
 
         public init() {}
         public init(from decoder: any Decoder) throws {
-            let fields = try Fields(decoder, of: "the model", ["context", "width", "heads", "layers", "biases", "profile"])
+            let fields = try Fields(decoder, of: "the model", ["context", "width", "heads", "layers", "biases", "profile", "style", "hidden", "keyValueHeads", "tied"])
             (context, width, heads, layers) = (try fields.value("context"), try fields.value("width"), try fields.value("heads"), try fields.value("layers"))
             biases = try fields.optional("biases") ?? false
-            profile = try fields.optional("profile")
+            (profile, style) = (try fields.optional("profile"), try fields.optional("style"))
+            (hidden, keyValueHeads, tied) = (try fields.optional("hidden"), try fields.optional("keyValueHeads"), try fields.optional("tied"))
         }
     }
 
@@ -86,7 +94,7 @@ public struct GymFile: Decodable, Sendable {
 
     public init(name: String, rows: Int, arms: [Arm]) { (self.name, self.rows, self.arms) = (name, rows, arms) }
     public init(from decoder: any Decoder) throws {
-        let fields = try Fields(decoder, of: "a gym file", ["name", "data", "model", "optimizer", "steps", "tokens", "rows", "seeds", "evaluation", "defaults", "arms"])
+        let fields = try Fields(decoder, of: "a gym file", ["name", "data", "model", "optimizer", "steps", "tokens", "rows", "seeds", "evaluation", "initial", "defaults", "arms"])
         name = try fields.value("name")
         data = try fields.optional("data") ?? Data()
         model = try fields.optional("model") ?? Model()
@@ -95,6 +103,7 @@ public struct GymFile: Decodable, Sendable {
         rows = try fields.value("rows")
         seeds = try fields.optional("seeds") ?? [1]
         evaluation = try fields.optional("evaluation") ?? Evaluation()
+        initial = try fields.optional("initial")
         defaults = try fields.optional("defaults") ?? Arm()
         arms = try fields.value("arms")
     }

@@ -18,15 +18,14 @@ public struct GymPlan: Sendable {
     /// That every arm trains on.
     public let tokens: Int
     public let parameters: Int
+    /// That every arm and seed starts from; nil: drawn by the seed.
+    public let initial: FloatBuffer?
 
-    public init(_ file: GymFile, data: GymData) throws(GymError) {
+    /// - Parameter initial: of `shape(file, vocabulary:)`, where the file names any.
+    public init(_ file: GymFile, data: GymData, initial: FloatBuffer? = nil) throws(GymError) {
         let model = file.model
-        for (field, value, range) in [("context", model.context, 1...4_096), ("width", model.width, 1...4_096), ("heads", model.heads, 1...256), ("layers", model.layers, 1...256)]
-        where !range.contains(value) { throw .field("model.\(field)", "is \(value), allowed is \(range.lowerBound)…\(range.upperBound)") }
-        guard model.width.isMultiple(of: model.heads) else { throw .field("model.width", "\(model.width) is not a multiple of heads \(model.heads)") }
-        guard let profile = NumericsProfile(named: model.profile ?? "f32") else {
-            throw .field("model.profile", "there is no “\(model.profile ?? "")”; known are \(NumericsProfile.allCases.map(\.name).joined(separator: ", "))")
-        }
+        let shape = try GymPlan.shape(model, vocabulary: data.vocabulary)
+        (self.shape, self.initial) = (shape, initial)
         precondition(data.context == model.context, "data cut for a context of \(data.context), a model of \(model.context)")
         guard !file.seeds.isEmpty, file.seeds.count <= 1_000, Set(file.seeds).count == file.seeds.count else { throw .field("seeds", "there must be at least one, and none twice") }
         guard file.evaluation.every > 0, file.evaluation.sequences >= 0, file.evaluation.finalSequences >= 0 else {
@@ -48,13 +47,31 @@ public struct GymPlan: Sendable {
         }
         guard !arms.isEmpty, arms.count <= 1_000 else { throw .field("arms", "there must be between 1 and 1000") }
         (name, evaluation, self.arms, seeds, self.data) = (file.name, file.evaluation, arms, file.seeds, data)
-        shape = ModelShape(vocabulary: data.vocabulary, context: model.context, width: model.width, heads: model.heads, layers: model.layers, biases: model.biases, profile: profile)
         tokens = sequences * model.context
         let table = ParameterTable(shape)
         parameters = table.count
+        precondition((initial?.count ?? table.count) == table.count, "\(initial?.count ?? 0) first parameters for a model of \(table.count)")
         // What cannot be made is said before hours are spent on the arms before it.
         for (index, arm) in arms.enumerated() where arm.strategy == .diloco {
             do { _ = try Compressors.make(arm.rules, table: table) } catch { throw .field("arms[\(index)].compressor", "\(error)") }
+        }
+    }
+
+    /// The shape of the file's model on data of this vocabulary.
+    public static func shape(_ model: GymFile.Model, vocabulary: Int) throws(GymError) -> ModelShape {
+        guard let profile = NumericsProfile(named: model.profile ?? "f32") else {
+            throw .field("model.profile", "there is no “\(model.profile ?? "")”; known are \(NumericsProfile.allCases.map(\.name).joined(separator: ", "))")
+        }
+        guard let style = ModelStyle(named: model.style ?? "gpt2") else {
+            throw .field("model.style", "there is no “\(model.style ?? "")”; known are \(ModelStyle.allCases.map(\.name).joined(separator: ", "))")
+        }
+        func number(_ value: Int) -> UInt32 { UInt32(clamping: value) }
+        let rules = ModelRules(
+            name: "gym", vocabulary: number(vocabulary), context: number(model.context), width: number(model.width), heads: number(model.heads), layers: number(model.layers), biases: model.biases,
+            style: style, hidden: model.hidden.map(number), keyValueHeads: model.keyValueHeads.map(number), tied: model.tied ?? (style == .gpt2), profile: profile)
+        do { return try ModelShape(rules) } catch {
+            guard case .outOfRange(let field, let value, let range) = error else { throw .field("model", "\(error)") }
+            throw .field("model.\(field)", "is \(value), allowed is \(range.lowerBound)…\(range.upperBound)")
         }
     }
 
@@ -82,6 +99,16 @@ public struct GymPlan: Sendable {
             $0.append(shape.profile)
             arm.encode(into: &$0)
             $0.append(seed)
+            // What came later is only hashed where it is used, so that checkpoints from before stay good.
+            if shape != ModelShape(vocabulary: shape.vocabulary, context: shape.context, width: shape.width, heads: shape.heads, layers: shape.layers, biases: shape.biases, profile: shape.profile) {
+                $0.append("shape")
+                $0.append(shape.style)
+                for number in [shape.hidden, shape.keyValueHeads, shape.tied ? 1 : 0] { $0.append(UInt64(number)) }
+            }
+            if let initial {
+                $0.append("initial")
+                $0.append(initial.blobRoot)
+            }
         }
     }
 }

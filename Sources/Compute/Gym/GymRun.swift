@@ -29,7 +29,7 @@ public final class GymRun {
         let judge = Model(shape: plan.shape, rows: 16, threads: threads, path: path)
         curve = Validation(plan.data, sequences: plan.evaluation.sequences, model: judge)
         last = Validation(plan.data, sequences: plan.evaluation.finalSequences, model: judge)
-        let initial = InnerLoop.initialParameters(shape: plan.shape, philox: Philox(key: seed))
+        let initial = plan.initial?.copy() ?? InnerLoop.initialParameters(shape: plan.shape, philox: Philox(key: seed))
         do {
             method = switch arm.strategy {
             case .adamw, .allreduce: Synchronous(initial, workers: arm.workers)
@@ -39,6 +39,8 @@ public final class GymRun {
         if let checkpoint { try restore(checkpoint) } else { note(curve.loss(initial)) }
     }
 
+    /// θ with everything in it that was trained so far; of a run that was finished when it was taken up, only what it started from.
+    public var parameters: FloatBuffer { method.parameters }
     /// Validation targets that the final loss counts.
     public var finalTargets: Int { last.targets }
 

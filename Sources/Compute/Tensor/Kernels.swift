@@ -95,11 +95,11 @@ public final class Kernels: @unchecked Sendable {
         rows: Int, vocabulary: Int, logits: MutableFloats, targets: UnsafePointer<UInt16>, scale: Float, gradient: Bool, into losses: MutableFloats
     ) { assay_parallel_cross_entropy(table, pool, rows, vocabulary, logits, targets, scale, gradient, losses) }
 
-    public func embed(rows: Int, context: Int, width: Int, inputs: UnsafePointer<UInt16>, tokens: Floats, positions: Floats, into out: MutableFloats) {
+    public func embed(rows: Int, context: Int, width: Int, inputs: UnsafePointer<UInt16>, tokens: Floats, positions: Floats?, into out: MutableFloats) {
         assay_parallel_embed(table, pool, rows, context, width, inputs, tokens, positions, out)
     }
     public func embedBackward(
-        rows: Int, context: Int, width: Int, inputs: UnsafePointer<UInt16>, dx: Floats, into dtokens: MutableFloats, dpositions: MutableFloats
+        rows: Int, context: Int, width: Int, inputs: UnsafePointer<UInt16>, dx: Floats, into dtokens: MutableFloats, dpositions: MutableFloats?
     ) { assay_parallel_embed_backward(table, pool, rows, context, width, inputs, dx, dtokens, dpositions) }
 
     public func adamW(

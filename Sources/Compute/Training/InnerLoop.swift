@@ -105,13 +105,12 @@ public struct InnerLoop: Hashable, Sendable {
                 if entry.name.hasSuffix(".weight") { for index in entry.range { parameters.pointer[index] = 1 } }
                 continue
             }
-            let projects = entry.name.hasSuffix("c_proj.weight")
             var block = philox.block(UInt64(entry.offset / 4))
             for index in entry.range {
                 if index % 4 == 0 { block = philox.block(UInt64(index / 4)) }
                 let word = switch index % 4 { case 0: block.0; case 1: block.1; case 2: block.2; default: block.3 }
                 let value = Float(Int32(word >> 8) * 2 + 1 - 0x100_0000) * unit
-                parameters.pointer[index] = projects ? value * residual : value
+                parameters.pointer[index] = entry.projects ? value * residual : value
             }
         }
         return parameters

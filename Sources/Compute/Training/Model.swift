@@ -29,6 +29,8 @@ public final class Model: @unchecked Sendable {
 
     let layers: [LayerActivations]
     let embedded, finalNorm, finalMean, finalRstd, logits, losses: FloatBuffer
+    /// Llama style alone.
+    let rotation: RotaryTable?
     /// What only training needs; a model that judges never makes them.
     lazy var backwardBuffers = BackwardBuffers(shape, rows: rows)
     lazy var gradient = FloatBuffer(count: table.count)
@@ -42,8 +44,9 @@ public final class Model: @unchecked Sendable {
         let tokens = rows * shape.context
         func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: tokens * columns) }
         layers = (0..<shape.layers).map { _ in LayerActivations(shape, rows: rows) }
-        (embedded, finalNorm, finalMean, finalRstd) = (floats(shape.width), floats(shape.width), floats(1), floats(1))
+        (embedded, finalNorm, finalMean, finalRstd) = (floats(shape.width), floats(shape.width), floats(shape.style == .llama ? 0 : 1), floats(1))
         (logits, losses) = (floats(shape.vocabulary), floats(1))
+        rotation = shape.style == .llama ? RotaryTable(context: shape.context, size: shape.headSize) : nil
     }
 
     /// The mean cross-entropy in nats per token, and its gradient by every parameter.
@@ -93,9 +96,9 @@ public final class Model: @unchecked Sendable {
             gradient: gradient, into: losses.pointer)
     }
 
-    /// Products write their weights' gradients whole. Sums over rows are added to what is there: norms, biases, positions.
+    /// Products write their weights' gradients whole. Sums over rows are added to what is there: norms, biases, positions, and tokens where the head has a matrix of its own.
     private func zeroWhatGrows(_ gradient: FloatBuffer) {
-        for entry in table.entries where !entry.decays || entry.name == "wpe.weight" { (gradient.pointer + entry.offset).update(repeating: 0, count: entry.count) }
+        for entry in table.entries where !entry.decays || entry.name == "wpe.weight" || (entry.offset == 0 && !shape.tied) { (gradient.pointer + entry.offset).update(repeating: 0, count: entry.count) }
     }
 
     private func meanLoss(_ batch: Batch) -> Float { Float(kernels.sum(batch.tokens, losses.pointer) / Double(batch.tokens)) }

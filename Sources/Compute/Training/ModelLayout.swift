@@ -3,9 +3,12 @@ import AssayTensor
 /// The parameters (or gradients) of one layer, as pointers into the flat allocation.
 struct LayerTensors {
     var norm1: UnsafeMutablePointer<Float>, norm1Bias: UnsafeMutablePointer<Float>?
+    /// Queries, keys and values in one; in Llama style the queries alone.
     var attention: UnsafeMutablePointer<Float>, attentionBias: UnsafeMutablePointer<Float>?
+    var keyValues: (keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>)?
     var projection: UnsafeMutablePointer<Float>, projectionBias: UnsafeMutablePointer<Float>?
     var norm2: UnsafeMutablePointer<Float>, norm2Bias: UnsafeMutablePointer<Float>?
+    var gate: UnsafeMutablePointer<Float>?
     var up: UnsafeMutablePointer<Float>, upBias: UnsafeMutablePointer<Float>?
     var down: UnsafeMutablePointer<Float>, downBias: UnsafeMutablePointer<Float>?
 }
@@ -13,9 +16,11 @@ struct LayerTensors {
 /// The whole model's tensors, found once in the order of `ParameterTable`.
 struct ModelTensors {
     let tokens: UnsafeMutablePointer<Float>
-    let positions: UnsafeMutablePointer<Float>
+    let positions: UnsafeMutablePointer<Float>?
     let layers: [LayerTensors]
     let finalNorm: UnsafeMutablePointer<Float>, finalNormBias: UnsafeMutablePointer<Float>?
+    /// The tokens' where it is tied.
+    let head: UnsafeMutablePointer<Float>
 
     init(_ buffer: FloatBuffer, _ shape: ModelShape, _ table: ParameterTable) {
         precondition(buffer.count == table.count, "a model of \(table.count) parameters was given \(buffer.count)")
@@ -29,40 +34,51 @@ struct ModelTensors {
             return (weight, shape.biases ? tensor() : nil)
         }
         tokens = tensor()
-        positions = tensor()
+        let isLlama = shape.style == .llama
+        positions = isLlama ? nil : tensor()
         layers = (0..<shape.layers).map { _ in
-            let norm1 = pair(), attention = pair(), projection = pair(), norm2 = pair(), up = pair(), down = pair()
+            let norm1 = pair(), attention = pair(), keyValues = isLlama ? (keys: tensor(), values: tensor()) : nil, projection = pair()
+            let norm2 = pair(), gate = isLlama ? tensor() : nil, up = pair(), down = pair()
             return LayerTensors(
-                norm1: norm1.0, norm1Bias: norm1.1, attention: attention.0, attentionBias: attention.1, projection: projection.0,
-                projectionBias: projection.1, norm2: norm2.0, norm2Bias: norm2.1, up: up.0, upBias: up.1, down: down.0, downBias: down.1)
+                norm1: norm1.0, norm1Bias: norm1.1, attention: attention.0, attentionBias: attention.1, keyValues: keyValues, projection: projection.0,
+                projectionBias: projection.1, norm2: norm2.0, norm2Bias: norm2.1, gate: gate, up: up.0, upBias: up.1, down: down.0, downBias: down.1)
         }
         (finalNorm, finalNormBias) = pair()
+        head = shape.tied ? tokens : tensor()
         precondition(next == table.entries.count, "\(next) of \(table.entries.count) tensors were found")
     }
 }
 
 /// What the forward pass keeps of one layer for the backward pass.
 struct LayerActivations {
-    let norm1, qkv, largest, inverse, attended, middle, norm2, up, gelu: FloatBuffer
+    let norm1, qkv, largest, inverse, attended, middle, norm2, up, active: FloatBuffer
+    /// Empty in GPT-2 style.
+    let gate: FloatBuffer
     let mean1, rstd1, mean2, rstd2, output: FloatBuffer
 
     init(_ shape: ModelShape, rows: Int) {
         let tokens = rows * shape.context, width = shape.width
         func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: tokens * columns) }
-        (norm1, qkv, attended, middle, norm2, up, gelu) = (floats(width), floats(3 * width), floats(width), floats(width), floats(width), floats(4 * width), floats(4 * width))
+        let isLlama = shape.style == .llama
+        (norm1, qkv, attended, middle, norm2) = (floats(width), floats(3 * width), floats(width), floats(width), floats(width))
+        (gate, up, active) = (floats(isLlama ? shape.hidden : 0), floats(shape.hidden), floats(shape.hidden))
         (largest, inverse) = (floats(shape.heads), floats(shape.heads))
-        (mean1, rstd1, mean2, rstd2, output) = (floats(1), floats(1), floats(1), floats(1), floats(width))
+        (mean1, mean2) = (floats(isLlama ? 0 : 1), floats(isLlama ? 0 : 1))
+        (rstd1, rstd2, output) = (floats(1), floats(1), floats(width))
     }
 }
 
 /// Gradients of activations on their way back: one set serves all layers.
 struct BackwardBuffers {
-    /// Of the residual stream; of what a norm or attention gave; of queries, keys and values; after GELU, then before it.
+    /// Of the residual stream; of what a norm or attention gave; of queries, keys and values; after GELU or SwiGLU, then before it (the gate).
     let dx, dnarrow, dqkv, dwide: FloatBuffer
+    /// What SwiGLU multiplies the gate with; empty in GPT-2 style.
+    let dup: FloatBuffer
 
     init(_ shape: ModelShape, rows: Int) {
         let tokens = rows * shape.context, width = shape.width
         func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: tokens * columns) }
-        (dx, dnarrow, dqkv, dwide) = (floats(width), floats(width), floats(3 * width), floats(4 * width))
+        (dx, dnarrow, dqkv, dwide) = (floats(width), floats(width), floats(3 * width), floats(shape.hidden))
+        dup = floats(shape.style == .llama ? shape.hidden : 0)
     }
 }

@@ -1,6 +1,7 @@
 /// Where each tensor lies in the one flat allocation. Gradients, moments and residuals lie the same way.
 ///
-/// Names and layouts are those of Hugging Face's GPT2LMHeadModel, so weights of linear layers are [in, out] and an export renames nothing.
+/// Names are those of Hugging Face's GPT2LMHeadModel without its "transformer.", and of LlamaForCausalLM. Weights of linear layers are [in, out], as
+/// GPT-2's are there and Llama's are not; tokens and head are [vocabulary, width] everywhere.
 public struct ParameterTable: Hashable, Sendable {
     public struct Entry: Hashable, Sendable {
         public let name: String
@@ -10,6 +11,8 @@ public struct ParameterTable: Hashable, Sendable {
         public let offset: Int
         /// Matrices shrink by weight decay; norms and biases do not.
         public let decays: Bool
+        /// A linear layer back into the residual stream, which begins smaller the deeper the model is.
+        public let projects: Bool
         public var count: Int { rows * columns }
         public var range: Range<Int> { offset..<(offset + count) }
     }
@@ -20,29 +23,48 @@ public struct ParameterTable: Hashable, Sendable {
     public init(_ shape: ModelShape) {
         var entries: [Entry] = []
         var offset = 0
-        func add(_ name: String, _ rows: Int, _ columns: Int, decays: Bool) {
-            entries.append(Entry(name: name, rows: rows, columns: columns, offset: offset, decays: decays))
+        func add(_ name: String, _ rows: Int, _ columns: Int, decays: Bool, projects: Bool = false) {
+            entries.append(Entry(name: name, rows: rows, columns: columns, offset: offset, decays: decays, projects: projects))
             offset += rows * columns
         }
         func norm(_ name: String) {
             add(name + ".weight", 1, shape.width, decays: false)
             if shape.biases { add(name + ".bias", 1, shape.width, decays: false) }
         }
-        func linear(_ name: String, _ inputs: Int, _ outputs: Int) {
-            add(name + ".weight", inputs, outputs, decays: true)
+        func linear(_ name: String, _ inputs: Int, _ outputs: Int, projects: Bool = false) {
+            add(name + ".weight", inputs, outputs, decays: true, projects: projects)
             if shape.biases { add(name + ".bias", 1, outputs, decays: false) }
         }
-        add("wte.weight", shape.vocabulary, shape.width, decays: true)
-        add("wpe.weight", shape.context, shape.width, decays: true)
-        for layer in 0..<shape.layers {
-            norm("h.\(layer).ln_1")
-            linear("h.\(layer).attn.c_attn", shape.width, 3 * shape.width)
-            linear("h.\(layer).attn.c_proj", shape.width, shape.width)
-            norm("h.\(layer).ln_2")
-            linear("h.\(layer).mlp.c_fc", shape.width, 4 * shape.width)
-            linear("h.\(layer).mlp.c_proj", 4 * shape.width, shape.width)
+        switch shape.style {
+        case .gpt2:
+            add("wte.weight", shape.vocabulary, shape.width, decays: true)
+            add("wpe.weight", shape.context, shape.width, decays: true)
+            for layer in 0..<shape.layers {
+                norm("h.\(layer).ln_1")
+                linear("h.\(layer).attn.c_attn", shape.width, 3 * shape.width)
+                linear("h.\(layer).attn.c_proj", shape.width, shape.width, projects: true)
+                norm("h.\(layer).ln_2")
+                linear("h.\(layer).mlp.c_fc", shape.width, shape.hidden)
+                linear("h.\(layer).mlp.c_proj", shape.hidden, shape.width, projects: true)
+            }
+            norm("ln_f")
+        case .llama:
+            add("model.embed_tokens.weight", shape.vocabulary, shape.width, decays: true)
+            for layer in 0..<shape.layers {
+                let name = "model.layers.\(layer)."
+                norm(name + "input_layernorm")
+                linear(name + "self_attn.q_proj", shape.width, shape.width)
+                linear(name + "self_attn.k_proj", shape.width, shape.keyWidth)
+                linear(name + "self_attn.v_proj", shape.width, shape.keyWidth)
+                linear(name + "self_attn.o_proj", shape.width, shape.width, projects: true)
+                norm(name + "post_attention_layernorm")
+                linear(name + "mlp.gate_proj", shape.width, shape.hidden)
+                linear(name + "mlp.up_proj", shape.width, shape.hidden)
+                linear(name + "mlp.down_proj", shape.hidden, shape.width, projects: true)
+            }
+            norm("model.norm")
         }
-        norm("ln_f")
+        if !shape.tied { add("lm_head.weight", shape.vocabulary, shape.width, decays: true) }
         self.entries = entries
         count = offset
     }

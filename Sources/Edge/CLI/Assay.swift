@@ -12,7 +12,7 @@ struct Assay: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             LocalnetCommand.self, ValidatorCommand.self, TrainerCommand.self, KeysCommand.self, StakeCommand.self, UnstakeCommand.self,
-            ClaimCommand.self, AuditCommand.self, SimulateCommand.self, GymCommand.self, BenchCommand.self,
+            ClaimCommand.self, AuditCommand.self, SimulateCommand.self, GymCommand.self, ExportCommand.self, BenchCommand.self,
         ])
 
     /// As ArgumentParser's own, but with our exit codes and errors that speak for themselves.

@@ -28,6 +28,7 @@ struct GymCommand: ParsableCommand {
     @Option(name: .long, help: "Threads of a trainer. The numbers do not depend on it.") var threads = 1
     @Option(name: .long, help: ArgumentHelp("Only these arms, by comma.", valueName: "names")) var arms: String?
     @Option(name: .long, help: ArgumentHelp("These seeds instead of the file's, by comma.", valueName: "numbers")) var seeds: String?
+    @Flag(name: .long, help: "Write each arm's model when it ends: DIR/ARM-SEED/model.safetensors and config.json, as transformers loads them.") var export = false
     @OptionGroup var output: JSONOption
 
     func validate() throws {
@@ -54,6 +55,7 @@ struct GymCommand: ParsableCommand {
         try KernelPath.selectFromEnvironment()
         var options = GymSession.Options(out: file(out))
         (options.file, options.strategy, options.data, options.threads) = (gym.map(file), strategy, data.map(file), threads)
+        options.exports = export
         (options.arms, options.seeds) = (arms?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }, try numbers())
         let session = try GymSession(options)
         let terminal = isatty(STDERR_FILENO) == 1, json = output.json

@@ -138,7 +138,7 @@ public enum Audit {
     }
 
     /// A running validator, or the files of one that has stopped.
-    private struct Reader {
+    struct Reader {
         enum BlobState { case whole([UInt8]), damaged([Int]), absent }
         private var client: RPCClient?
         private var ledger: Ledger?
@@ -170,6 +170,17 @@ public enum Audit {
         func window(_ window: Window) async throws -> WindowView? {
             if let ledger { return ledger.windowView(window) }
             return try await client?.window(window)
+        }
+
+        /// The last window that has agreed parameters: those of a window are agreed on while the one or two before it are under way.
+        func lastWindow() async throws -> WindowView? {
+            let opened: Window?
+            if let ledger { opened = ledger.runStatus.opened } else { opened = try await client?.head().status.opened }
+            let last = opened.map { $0.next.next.rawValue } ?? 0
+            for number in (last - min(last, 8)...last).reversed() {
+                if let view = try await window(Window(number)), view.outer != nil { return view }
+            }
+            return nil
         }
 
         /// From the stored files first, whose damage can be named; else from the node.

@@ -1,6 +1,7 @@
 import AssayCrypto
 import AssayPrimitives
 import AssayProtocol
+import AssayTraining
 import Foundation
 
 /// A network's genesis as people and programs read it: `genesis.json`. Hashes never see this text; they see `Genesis`.
@@ -26,6 +27,12 @@ public struct GenesisFile: Codable, Sendable {
         public var biases: Bool
         /// f32 where it is not said.
         public var profile: String?
+        /// gpt2 where it is not said; llama.
+        public var style: String?
+        /// Four times the width where it is not said; keys and values of as many heads as queries.
+        public var hidden, keyValueHeads: UInt32?
+        /// In style gpt2 true where it is not said, in style llama false.
+        public var tied: Bool?
     }
     public struct Training: Codable, Sendable {
         public var innerSteps, segmentSteps, rows: UInt32
@@ -114,11 +121,12 @@ public struct GenesisFile: Codable, Sendable {
 
 extension GenesisFile.Model {
     public func rules() throws -> ModelRules {
-        for (field, value, largest) in [("vocabulary", vocabulary, 65_536), ("context", context, 8_192), ("width", width, 16_384), ("heads", heads, 256), ("layers", layers, 256)] as [(String, UInt32, UInt32)]
-        where value == 0 || value > largest { throw Failure("model \(name): \(field) is \(value), allowed is 1…\(largest)") }
-        guard width.isMultiple(of: heads) else { throw Failure("model \(name): width \(width) is not a multiple of heads \(heads)") }
         guard let profile = NumericsProfile(named: profile ?? "f32") else { throw Failure("model \(name): unknown profile “\(profile ?? "")”", remedy: "Known are: f32, i8.") }
-        return ModelRules(name: name, vocabulary: vocabulary, context: context, width: width, heads: heads, layers: layers, biases: biases, profile: profile)
+        guard let style = ModelStyle(named: style ?? "gpt2") else { throw Failure("model \(name): unknown style “\(style ?? "")”", remedy: "Known are: gpt2, llama.") }
+        let rules = ModelRules(name: name, vocabulary: vocabulary, context: context, width: width, heads: heads, layers: layers, biases: biases, style: style, hidden: hidden,
+                               keyValueHeads: keyValueHeads, tied: tied ?? (style == .gpt2), profile: profile)
+        do { _ = try ModelShape(rules) } catch { throw Failure("model \(name): \(error)") }
+        return rules
     }
 }
 

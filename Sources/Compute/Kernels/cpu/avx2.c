@@ -10,6 +10,7 @@
 #include "vector.h"
 #include "vector_elementwise.h"
 #include "vector_rows.h"
+#include "vector_llama.h"
 #include "vector_matmul.h"
 #include "vector_attention.h"
 #include "vector_table.h"

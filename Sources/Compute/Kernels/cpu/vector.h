@@ -146,3 +146,5 @@ INLINE f16 vector_gelu_slope(f16 x) {
     f16 inner = ASSAY_GELU_A * fused(splat(ASSAY_GELU_B3), square, splat(1.0f));
     return fused((0.5f * x) * (1.0f - t * t), inner, 0.5f * (1.0f + t));
 }
+
+INLINE f16 vector_sigmoid(f16 x) { return 1.0f / (1.0f + vector_exp(-x)); }

@@ -75,6 +75,18 @@ typedef struct assay_kernels {
     /// dweight[c] = fma(dy, normalised x, dweight[c]) and dbias[c] += dy (unless null), rows in order, for columns first ..< last.
     void (*layerNormBackwardWeights)(long rows, long channels, long first, long last, const float *dy, const float *x, const float *mean,
                                      const float *rstd, float *dweight, float *dbias);
+    /// Rows to a root mean square of 1, times weight. Channels ≤ ASSAY_SUM_CHUNK.
+    void (*rmsNorm)(long rows, long channels, const float *x, const float *weight, float *out, float *rstd);
+    /// y = x + y, then its norm.
+    void (*residualRmsNorm)(long rows, long channels, const float *x, float *y, const float *weight, float *out, float *rstd);
+    /// dx += the gradient through the norm; dweight as in layerNormBackwardWeights.
+    void (*rmsNormBackwardInput)(long rows, long channels, const float *dy, const float *x, const float *weight, const float *rstd, float *dx);
+    void (*rmsNormBackwardWeights)(long rows, long channels, long first, long last, const float *dy, const float *x, const float *rstd, float *dweight);
+    /// out = silu(gate)·up, and back; dgate may be dout.
+    void (*swiglu)(long count, const float *gate, const float *up, float *out);
+    void (*swigluBackward)(long count, const float *gate, const float *up, const float *dout, float *dgate, float *dup);
+    /// Turns the columns i and i + size ÷ 2 of each head by an angle, or back; cosines and sines have size ÷ 2 of them.
+    void (*rotate)(long heads, long size, const float *cosines, const float *sines, bool back, float *x);
     /// Causal attention of one head: out, and of each row of scores the maximum and 1 ÷ sum of exponentials, from which backward makes the
     /// probabilities again. No more than a tile of ASSAY_QUERY_TILE rows of scores exists at a time.
     void (*attention)(const assay_head *head, float *out, float *largest, float *inverse, float *scratch);
@@ -134,10 +146,26 @@ void assay_parallel_attention_backward(const assay_kernels *kernels, assay_pool 
                                        const float *qkv, const float *largest, const float *inverse, const float *dout, float *dqkv);
 void assay_parallel_cross_entropy(const assay_kernels *kernels, assay_pool *pool, long rows, long vocabulary, float *logits,
                                   const uint16_t *targets, float scale, bool gradient, float *losses);
-/// out[r] = tokens[inputs[r]] + positions[r mod context].
+void assay_parallel_rms_norm(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *x, const float *weight, float *out,
+                             float *rstd);
+void assay_parallel_residual_rms_norm(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *x, float *y,
+                                      const float *weight, float *out, float *rstd);
+/// dx += …, dweight += ….
+void assay_parallel_rms_norm_backward(const assay_kernels *kernels, assay_pool *pool, long rows, long channels, const float *dy, const float *x,
+                                      const float *weight, const float *rstd, float *dx, float *dweight);
+void assay_parallel_swiglu(const assay_kernels *kernels, assay_pool *pool, long count, const float *gate, const float *up, float *out);
+void assay_parallel_swiglu_backward(const assay_kernels *kernels, assay_pool *pool, long count, const float *gate, const float *up, const float *dout,
+                                    float *dgate, float *dup);
+/// Row r is `heads` heads of `size` columns at x + r·stride, turned by the angles of position r mod context; tables [context, size ÷ 2].
+void assay_parallel_rotate(const assay_kernels *kernels, assay_pool *pool, long rows, long context, long heads, long size, const float *cosines,
+                           const float *sines, bool back, float *x, long stride);
+/// Heads of keys or values in place: each is copied for `group` heads in a row, and back: each becomes the sum of its group, first to last.
+void assay_parallel_share_heads(assay_pool *pool, long rows, long heads, long group, long size, float *x, long stride);
+void assay_parallel_gather_heads(const assay_kernels *kernels, assay_pool *pool, long rows, long heads, long group, long size, float *x, long stride);
+/// out[r] = tokens[inputs[r]] + positions[r mod context], where there are positions.
 void assay_parallel_embed(const assay_kernels *kernels, assay_pool *pool, long rows, long context, long width, const uint16_t *inputs,
                           const float *tokens, const float *positions, float *out);
-/// dtokens[inputs[r]] += dx[r] and dpositions[r mod context] += dx[r], rows in order.
+/// dtokens[inputs[r]] += dx[r] and, where there are positions, dpositions[r mod context] += dx[r], rows in order.
 void assay_parallel_embed_backward(const assay_kernels *kernels, assay_pool *pool, long rows, long context, long width,
                                    const uint16_t *inputs, const float *dx, float *dtokens, float *dpositions);
 void assay_parallel_adamw(const assay_kernels *kernels, assay_pool *pool, long count, const assay_adamw *rules, const float *gradient,

@@ -54,4 +54,5 @@
 #define ASSAY_GELU_A 0x1.988454p-1f
 #define ASSAY_GELU_B 0x1.6e4e26p-5f
 #define ASSAY_GELU_B3 0x1.12ba9cp-3f
+// silu(x) = x·s, s = 1 ÷ (1 + exp(−x)); silu′(x) = s·F(x, 1 − s, 1).
 #define ASSAY_NORM_EPSILON 0x1.4f8b58p-17f

@@ -83,6 +83,8 @@ static inline float exact_gelu_slope(float x) {
     return fused((0.5f * x) * (1.0f - t * t), inner, 0.5f * (1.0f + t));
 }
 
+static inline float exact_sigmoid(float x) { return 1.0f / (1.0f + exact_exp(-x)); }
+
 /// 16 → 8 → 4 → 2 → 1.
 static inline float lane_tree(float lanes[16]) {
     for (int width = 8; width > 0; width /= 2)

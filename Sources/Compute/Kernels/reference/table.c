@@ -7,6 +7,9 @@ const assay_kernels assay_kernels_reference = {
     .addBias = reference_add_bias, .sumRows = reference_sum_rows, .layerNorm = reference_layer_norm,
     .residualNorm = reference_residual_norm, .biasGelu = reference_bias_gelu,
     .layerNormBackwardInput = reference_layer_norm_backward_input, .layerNormBackwardWeights = reference_layer_norm_backward_weights,
+    .rmsNorm = reference_rms_norm, .residualRmsNorm = reference_residual_rms_norm,
+    .rmsNormBackwardInput = reference_rms_norm_backward_input, .rmsNormBackwardWeights = reference_rms_norm_backward_weights,
+    .swiglu = reference_swiglu, .swigluBackward = reference_swiglu_backward, .rotate = reference_rotate,
     .attention = reference_attention, .attentionBackward = reference_attention_backward,
     .crossEntropy = reference_cross_entropy, .adamw = reference_adamw,
 };

@@ -12,8 +12,13 @@ static void embed_part(void *context, long part, float *scratch) {
     (void)scratch;
     const embedding *e = context;
     for (long r = part_start(e->rows, e->parts, part, 1); r < part_start(e->rows, e->parts, part + 1, 1); r++) {
-        const float *token = e->tokens + e->inputs[r] * e->width, *position = e->positions + r % e->context * e->width;
+        const float *token = e->tokens + e->inputs[r] * e->width;
         float *out = e->out + r * e->width;
+        if (!e->positions) {
+            memcpy(out, token, sizeof(float) * (size_t)e->width);
+            continue;
+        }
+        const float *position = e->positions + r % e->context * e->width;
         for (long c = 0; c < e->width; c++) out[c] = token[c] + position[c];
     }
 }
@@ -24,8 +29,10 @@ static void embed_backward_part(void *context, long part, float *scratch) {
     long first = part_start(e->width, e->parts, part, 16), last = part_start(e->width, e->parts, part + 1, 16);
     for (long r = 0; r < e->rows; r++) {
         const float *dx = e->dx + r * e->width;
-        float *token = e->dtokens + e->inputs[r] * e->width, *position = e->dpositions + r % e->context * e->width;
+        float *token = e->dtokens + e->inputs[r] * e->width;
         for (long c = first; c < last; c++) token[c] = token[c] + dx[c];
+        if (!e->dpositions) continue;
+        float *position = e->dpositions + r % e->context * e->width;
         for (long c = first; c < last; c++) position[c] = position[c] + dx[c];
     }
 }

@@ -1,12 +1,6 @@
 // The kernels over a pool: what is split is always outputs, so each output is made by one thread in its own order.
 #include "pool.h"
 
-/// Splitting less than this many outputs costs more than it saves.
-enum { LEAST = 1 << 12 };
-static long parts_of(assay_pool *pool, long outputs) {
-    return outputs < 2 * LEAST ? 1 : assay_pool_threads(pool);
-}
-
 typedef struct {
     const assay_kernels *kernels;
     assay_orientation orientation;

@@ -9,3 +9,7 @@ static inline long part_start(long count, long parts, long part, long unit) {
     long units = (count + unit - 1) / unit, start = units * part / parts * unit;
     return start < count ? start : count;
 }
+
+/// Splitting less than this many outputs costs more than it saves.
+enum { ASSAY_LEAST_PART = 1 << 12 };
+static inline long parts_of(assay_pool *pool, long outputs) { return outputs < 2 * ASSAY_LEAST_PART ? 1 : assay_pool_threads(pool); }

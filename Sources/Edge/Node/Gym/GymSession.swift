@@ -17,6 +17,8 @@ public struct GymSession {
         public var arms: [String]?
         /// Instead of the file's.
         public var seeds: [UInt64]?
+        /// Write each arm's model when it ends.
+        public var exports = false
         public init(out: URL) { self.out = out }
     }
 
@@ -48,7 +50,10 @@ public struct GymSession {
         self.options = options
         let (file, folder, name) = try GymSession.file(options)
         let data = try GymSession.data(file, folder, options.data)
-        do { plan = try GymPlan(file, data: data) } catch { throw Failure("\(name): \(error)") }
+        do {
+            let initial = try file.initial.map { try ModelFiles.read($0.hasPrefix("/") ? URL(filePath: $0) : folder.appending(path: $0), shape: try GymPlan.shape(file.model, vocabulary: data.vocabulary)) }
+            plan = try GymPlan(file, data: data, initial: initial)
+        } catch let error as GymError { throw Failure("\(name): \(error)") }
         let known = plan.arms.map(\.name)
         for arm in options.arms ?? [] where !known.contains(arm) { throw Failure("\(name) has no arm “\(arm)”", remedy: "It has \(known.joined(separator: ", ")).") }
         arms = plan.arms.filter { options.arms?.contains($0.name) ?? true }
@@ -161,6 +166,7 @@ public struct GymSession {
                 points = run.result.points.count
                 if run.result.isFinished || GymSession.seconds(written.duration(to: .now)) > pause { try save() }
             }
+            if options.exports, !run.result.diverged { try ModelFiles.write(run.parameters, shape: plan.shape, to: options.out.appending(path: run.result.fileName)) }
             _ = try report()
         }
         return try report()
