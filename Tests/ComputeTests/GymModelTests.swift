@@ -50,6 +50,20 @@ import Testing
         #expect(throws: GymError.otherPlan(arm: "a", seed: 1)) { try GymRun(second, arm: second.arms[0], seed: 1, threads: 1, checkpoint: before.checkpoint()) }
     }
 
+    // MARK: Batches
+
+    @Test(arguments: [18, 30, 31, 64, 900, 4_113])
+    func `a pass sees every part of the text once, and the next one in another order`(tokens: Int) throws {
+        let data = try GymData(text: (0..<2 * tokens).map { UInt8(truncatingIfNeeded: $0) }, alphabet: .bytes, context: 16, trainingShare: 0.5), batches = GymBatches(data, seed: 3)
+        let sequences = max(1, tokens / 16 - 1), passes = (0..<3).map { pass in (0..<sequences).map { batches.offset(UInt64(pass * sequences + $0)) } }
+        for offsets in passes {
+            let sorted = offsets.sorted()
+            #expect(sorted[0] >= 0 && sorted[sequences - 1] + 16 < tokens)
+            #expect(sorted == (0..<sequences).map { sorted[0] + 16 * $0 })
+        }
+        if sequences > 4 { #expect(Set(passes.map { offsets in offsets.map { $0 / 16 } }).count == 3) }
+    }
+
     // MARK: Shards
 
     private func words(_ words: [UInt32]) -> [UInt8] { (words + [UInt32](repeating: 0, count: 256 - words.count)).flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } } }

@@ -86,11 +86,25 @@ class Text:
         return (torch.stack([self.tokens[o:o + context] for o in offsets]), torch.stack([self.tokens[o + 1:o + context + 1] for o in offsets]))
 
 
-def offsets(seed, first, count, bound):
-    """Where the sequences with these numbers begin."""
-    digest = hashlib.sha256(struct.pack("<I", 19) + b"assay/gym/batches/1" + struct.pack("<Q", seed)).digest()
-    words = philox(int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little"), numpy.arange(first, first + count))
-    return [(bound * (int(high) << 32 | int(low))) >> 64 for low, high in zip(words[0], words[1])]
+def offset(seed, number, context, training):
+    """Where the sequence with this number begins."""
+    sequences = max(1, training // context - 1)
+    number_of_pass, place = divmod(number, sequences)
+    digest = hashlib.sha256(struct.pack("<I", 16) + b"assay/gym/pass/1" + struct.pack("<QQ", seed, number_of_pass)).digest()
+
+    def words(counter):
+        return [int(word[0]) for word in philox(int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little"), numpy.array([counter], dtype=numpy.uint64))]
+
+    half = ((sequences - 1).bit_length() + 1) // 2
+    mask = (1 << half) - 1
+    low, high, _, _ = words(0)
+    while True:
+        left, right = place >> half, place & mask
+        for turn in range(1, 5):
+            left, right = right, left ^ (words(turn << 32 | right)[0] & mask)
+        place = left << half | right
+        if place < sequences:
+            return ((min(context, training - sequences * context) * (high << 32 | low)) >> 64) + context * place
 
 
 def validation(p, case, text, sequences):
@@ -140,7 +154,7 @@ def main():
         lr=1.0, betas=(asked.get("beta1", 0.9), asked.get("beta2", 0.99)), eps=asked.get("epsilon", 1e-8))
     losses, judged = [], {"0": validation(p, case, text, evaluation["sequences"])}
     for step in range(min(steps, args.steps or steps)):
-        x, y = text.batch(offsets(args.seed, step * rows, rows, text.training - context), context)
+        x, y = text.batch([offset(args.seed, step * rows + row, context, text.training) for row in range(rows)], context)
         loss = forward(p, case, x, y)
         optimizer.zero_grad()
         loss.backward()

@@ -88,21 +88,45 @@ public struct GymData: Sendable {
 
 /// Which sequences are trained on: a function of the seed and the sequence's number, so all arms of a seed see the same ones in the same order.
 ///
-/// Sequence number step · rows + row begins at the high half of (trainingTokens − context) · (the first 64 bits of Philox block number).
+/// The training part is gone through pass after pass, each in an order of its own: B = ⌊training tokens ÷ context⌋ − 1 sequences, cut from a token on that the
+/// pass draws, in an order that a Feistel network of four rounds gives, walked until the number is below B (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
 public struct GymBatches: Sendable {
     private let data: GymData
-    private let philox: Philox
+    private let seed: UInt64
+    /// B, and half the bits of the smallest even number of bits that hold B − 1.
+    private let sequences: UInt64
+    private let halfBits: UInt64
 
     public init(_ data: GymData, seed: UInt64) {
-        self.data = data
-        philox = Philox(Digest.tagged("assay/gym/batches/1") { $0.append(seed) })
+        (self.data, self.seed) = (data, seed)
+        sequences = UInt64(max(1, data.trainingTokens / data.context - 1))
+        halfBits = UInt64((UInt64.bitWidth - (sequences - 1).leadingZeroBitCount + 1) / 2)
     }
 
     /// The sequences with these numbers.
-    public func batch(_ numbers: Range<Int>) -> Batch {
-        data.batch(at: numbers.map { number in
-            let block = philox.block(UInt64(number))
-            return Int(UInt64(data.trainingTokens - data.context).multipliedFullWidth(by: UInt64(block.1) << 32 | UInt64(block.0)).high)
+    public func batch(_ numbers: Range<Int>) -> Batch { data.batch(at: numbers.map { offset(UInt64($0)) }) }
+
+    /// The first token of a sequence.
+    package func offset(_ number: UInt64) -> Int {
+        let (pass, place) = number.quotientAndRemainder(dividingBy: sequences)
+        let philox = Philox(Digest.tagged("assay/gym/pass/1") {
+            $0.append(seed)
+            $0.append(pass)
         })
+        let draw = philox.block(0), first64 = UInt64(draw.1) << 32 | UInt64(draw.0)
+        let room = min(UInt64(data.context), UInt64(data.trainingTokens) - sequences * UInt64(data.context))
+        let first = room.multipliedFullWidth(by: first64).high
+        return Int(first + UInt64(data.context) * walked(place, philox))
+    }
+
+    private func walked(_ place: UInt64, _ philox: Philox) -> UInt64 {
+        let mask = (1 as UInt64) << halfBits - 1
+        var value = place
+        repeat {
+            var (left, right) = (value >> halfBits, value & mask)
+            for round in 1...4 as ClosedRange<UInt64> { (left, right) = (right, left ^ (UInt64(philox.block(round << 32 | right).0) & mask)) }
+            value = left << halfBits | right
+        } while value >= sequences
+        return value
     }
 }
