@@ -23,6 +23,8 @@ package struct SyncState: Sendable {
     private var range: (peer: AuthorityIndex, at: Instant, from: Slot, highest: Round)?
     /// Where the next one goes on: an answer may end in the middle of a round.
     private var cursor: Slot?
+    /// Every other way through the rounds begins where something is undecided.
+    private var beginsLow = false
     /// Peers whose last range answer brought nothing new, and until when they are not asked again: a peer may claim any round.
     private var useless: [AuthorityIndex: Instant] = [:]
     private static let uselessMilliseconds: UInt64 = 2_000
@@ -61,7 +63,8 @@ package struct SyncState: Sendable {
         if range == nil, let peer = ahead(of: highest, peers) {
             // Of a round that is over nobody speaks any more. So a block that no other refers to may be missing below the highest round, and decide the end.
             turn += 1
-            let start = Slot(heard[peer] == Round(.max) && turn.isMultiple(of: 2) ? min(undecided, highest) : highest, AuthorityIndex(0))
+            if cursor == nil { beginsLow.toggle() }
+            let start = Slot(heard[peer] == Round(.max) && beginsLow ? min(undecided, highest) : highest, AuthorityIndex(0))
             let from = max(cursor ?? start, Slot(max(evicted.next, Round(1)), AuthorityIndex(0)))
             requests.append(Request(peer: peer, message: .fetchRounds(from: from, to: from.round.advanced(by: SyncState.rangeRounds))))
             range = (peer, now, from, highest)
