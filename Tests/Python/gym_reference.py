@@ -66,6 +66,8 @@ def initial(shape, seed):
             part = numpy.ones_like(part)
         elif name.endswith("c_proj.weight"):
             part = part * (numpy.float32(1) / numpy.sqrt(numpy.float32(2 * shape["layers"])))
+        elif name.startswith("h."):
+            part = part * (numpy.float32(50) / numpy.sqrt(numpy.float32(rows)))
         vector = rows == 1 and ("ln_" in name or name.endswith(".bias"))
         parameters[name] = (part.reshape((columns,) if vector else (rows, columns)), not vector)
     return parameters

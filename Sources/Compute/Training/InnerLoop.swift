@@ -94,8 +94,8 @@ public struct InnerLoop: Hashable, Sendable {
     }
 
     /// θ(0) by rule: element i of the flat parameters takes word i mod 4 of Philox block ⌊i ÷ 4⌋. The word's upper 24 bits w give
-    /// u = (2w + 1 − 2²⁴) · (0.02·√3 ÷ 2²⁴), uniform with variance 0.02². The two projections back into the residual stream are u ÷ √(2·layers);
-    /// norm weights are 1, biases 0.
+    /// u = (2w + 1 − 2²⁴) · (0.02·√3 ÷ 2²⁴), uniform with variance 0.02². Tokens, positions and a head are u; linear layers that read the residual stream
+    /// u · (50 ÷ √inputs), of variance 1 ÷ inputs (LeCun et al., "Efficient BackProp", 1998); those back into it u ÷ √(2·layers), as GPT-2 has them; norm weights are 1, biases 0.
     public static func initialParameters(shape: ModelShape, philox: Philox) -> FloatBuffer {
         let table = ParameterTable(shape), parameters = FloatBuffer(count: table.count)
         let unit: Float = 0x1.1bc77ap-29                    // 0.02·√3 ÷ 2²⁴
@@ -105,12 +105,13 @@ public struct InnerLoop: Hashable, Sendable {
                 if entry.name.hasSuffix(".weight") { for index in entry.range { parameters.pointer[index] = 1 } }
                 continue
             }
+            let factor = entry.projects ? residual : entry.reads ? 50 / Float(entry.rows).squareRoot() : 1
             var block = philox.block(UInt64(entry.offset / 4))
             for index in entry.range {
                 if index % 4 == 0 { block = philox.block(UInt64(index / 4)) }
                 let word = switch index % 4 { case 0: block.0; case 1: block.1; case 2: block.2; default: block.3 }
                 let value = Float(Int32(word >> 8) * 2 + 1 - 0x100_0000) * unit
-                parameters.pointer[index] = entry.projects ? value * residual : value
+                parameters.pointer[index] = value * factor
             }
         }
         return parameters

@@ -11,6 +11,8 @@ public struct ParameterTable: Hashable, Sendable {
         public let offset: Int
         /// Matrices shrink by weight decay; norms and biases do not.
         public let decays: Bool
+        /// A linear layer out of the residual stream: it begins the smaller the wider its input is.
+        public let reads: Bool
         /// A linear layer back into the residual stream, which begins smaller the deeper the model is.
         public let projects: Bool
         public var count: Int { rows * columns }
@@ -23,8 +25,8 @@ public struct ParameterTable: Hashable, Sendable {
     public init(_ shape: ModelShape) {
         var entries: [Entry] = []
         var offset = 0
-        func add(_ name: String, _ rows: Int, _ columns: Int, decays: Bool, projects: Bool = false) {
-            entries.append(Entry(name: name, rows: rows, columns: columns, offset: offset, decays: decays, projects: projects))
+        func add(_ name: String, _ rows: Int, _ columns: Int, decays: Bool, reads: Bool = false, projects: Bool = false) {
+            entries.append(Entry(name: name, rows: rows, columns: columns, offset: offset, decays: decays, reads: reads, projects: projects))
             offset += rows * columns
         }
         func norm(_ name: String) {
@@ -32,7 +34,7 @@ public struct ParameterTable: Hashable, Sendable {
             if shape.biases { add(name + ".bias", 1, shape.width, decays: false) }
         }
         func linear(_ name: String, _ inputs: Int, _ outputs: Int, projects: Bool = false) {
-            add(name + ".weight", inputs, outputs, decays: true, projects: projects)
+            add(name + ".weight", inputs, outputs, decays: true, reads: !projects, projects: projects)
             if shape.biases { add(name + ".bias", 1, outputs, decays: false) }
         }
         switch shape.style {

@@ -73,9 +73,11 @@ public final class WindowTrainer {
     private let loop: InnerLoop
     var kernels: Kernels { model.kernels }
 
-    public init(genesis: Genesis, corpus: Corpus, threads: Int, path: KernelPath = .current) throws {
-        rules = genesis.training
-        shape = try ModelShape(genesis.model)
+    public convenience init(genesis: Genesis, corpus: Corpus, threads: Int, path: KernelPath = .current) throws {
+        try self.init(shape: try ModelShape(genesis.model), rules: genesis.training, corpus: corpus, threads: threads, path: path)
+    }
+    public init(shape: ModelShape, rules: TrainingRules, corpus: Corpus, threads: Int, path: KernelPath = .current) throws {
+        (self.shape, self.rules) = (shape, rules)
         table = ParameterTable(shape)
         self.corpus = corpus
         model = Model(shape: shape, rows: Int(rules.rows), threads: threads, path: path)

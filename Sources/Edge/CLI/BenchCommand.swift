@@ -7,7 +7,7 @@ import Foundation
 
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "bench", abstract: "Measure this machine.", subcommands: [KernelsCommand.self, TrainCommand.self, BenchCompressCommand.self, BenchConsensusCommand.self, BenchConsensusNodeCommand.self,
-                                                                                                            BenchCatchUpCommand.self, BenchDiskCommand.self])
+                                                                                                            BenchCatchUpCommand.self, BenchDiskCommand.self, BenchReplayCommand.self, BenchLinkCommand.self])
 
     struct KernelsCommand: ParsableCommand {
         static let configuration = CommandConfiguration(commandName: "kernels", abstract: "Rate of every kernel on every path, its share of the core's peak, and the root that 50 steps of training must give.")
