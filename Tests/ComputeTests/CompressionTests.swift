@@ -116,9 +116,9 @@ import Testing
         var residual: FloatBuffer?, trained = [Double](repeating: 0, count: 300), sent = trained
         for window in UInt64(0)..<6 {
             let progress = randomFloats(300, seed: 40 + window)
-            let delta = PseudoGradient.delta(start: progress, end: FloatBuffer(count: 300), residual: residual, kernels)
+            let delta = PseudoGradient.delta(overwriting: progress.copy(), end: FloatBuffer(count: 300), residual: residual, kernels)
             let decoded = try table.decompress(table.compress(delta))
-            let next = PseudoGradient.residual(delta: delta, decoded: decoded, decay: 1, kernels)
+            let next = PseudoGradient.residual(overwriting: delta.copy(), decoded: decoded, decay: 1, kernels)
             for index in 0..<300 {
                 #expect(next[index] == delta[index] - decoded[index])
                 trained[index] += Double(progress[index])
@@ -131,7 +131,7 @@ import Testing
 
     @Test func `the residual decays by the rule`() throws {
         let kernels = Kernels(path: .current, threads: 1)
-        let residual = PseudoGradient.residual(delta: FloatBuffer([4, 1]), decoded: FloatBuffer([2, 2]), decay: 0.5, kernels)
+        let residual = PseudoGradient.residual(overwriting: FloatBuffer([4, 1]), decoded: FloatBuffer([2, 2]), decay: 0.5, kernels)
         #expect(residual == FloatBuffer([1, -0.5]))
     }
 

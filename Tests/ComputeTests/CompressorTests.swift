@@ -79,9 +79,9 @@ import Testing
         var residual: FloatBuffer?, trained = [Double](repeating: 0, count: count), sent = trained
         for window in UInt64(0)..<5 {
             let progress = CompressorKit.update(40 + window), context = CompressionContext(assignment: SmallRun.digest("window \(window)"))
-            let delta = PseudoGradient.delta(start: progress, end: FloatBuffer(count: count), residual: residual, kernels)
+            let delta = PseudoGradient.delta(overwriting: progress.copy(), end: FloatBuffer(count: count), residual: residual, kernels)
             let decoded = try compressor.decompress(compressor.compress(delta, context), context)
-            residual = PseudoGradient.residual(delta: delta, decoded: decoded, decay: 1, kernels)
+            residual = PseudoGradient.residual(overwriting: delta, decoded: decoded, decay: 1, kernels)
             for index in 0..<count {
                 trained[index] += Double(progress[index])
                 sent[index] += Double(decoded[index])

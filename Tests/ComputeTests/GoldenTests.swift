@@ -6,10 +6,10 @@ import Testing
 
 /// The bits of whole training runs, committed: a change of any of them is a change of the protocol.
 @Suite struct GoldenTests {
-    static let tinyRoot = "0x38583d64bf6e4e889bddf56b866079af5ac767aa778f013cbc170c256d6cdae9"
-    static let microRoot = "0x4bcbf2a93ee97828f43752c94fadba13dc59b32c33dc11ba359cc9d6f88cb1f9"
-    static let microRoot200 = "0x8f6314259b39772f1f71632290e87b965a0e2d89102a9d43b497beb9e883bab7"
-    static let raggedRoot = "0xaeb5677ec8c54281e976f8c8e338248cb6c42ccda901f2241c240acc5b7102ac"
+    static let tinyRoot = "0x8c0d244922df17d4b2d4889fa16f3269a679169f41d780fd9ac99061b000d3d1"
+    static let microRoot = "0xbef2c0c30455bb8bbdf8fd9075073a0abfe7c335322eea74564e7b3ddbaca62b"
+    static let microRoot200 = "0x3a2ad7f393a903f81b74a6c5d78fc52653f901ad4aebe525e4c8f599457bb1a6"
+    static let raggedRoot = "0x56d97228f2d73e5127ce138f8e622d90c54ff8c697708ca2459e6302251e808a"
 
     @Test func `fifty steps of the tiny model end on the committed root`() {
         var run = GoldenRun()
@@ -30,9 +30,9 @@ import Testing
         #expect("\(run.root(after: 20))" == Self.raggedRoot)
     }
 
-    static let llamaRoot = "0x1c43a31b4e9000e1cc6de31a962fa4ffff80e8fb0b94c824cba96f5acce4ade7"
-    static let llamaIntegerRoot = "0xd8c98a9c08d64cc4c44f2120c9d32efa947ef2b09601c44994268ba70f11616b"
-    static let raggedLlamaRoot = "0x57dbd304585c4e2fad1a1d8bc304f62b8dbb4fde4b59ff1f27cc46e72f1c97d3"
+    static let llamaRoot = "0xf95ef0608640db8b0bbebffbbcea7e8e9cd1c320292756364f1c9c3dd526ad45"
+    static let llamaIntegerRoot = "0x1609a46fa4e003675f1ecb009b0bf8c7bbf25d8cd477e623e6fce35a6dbefaa0"
+    static let raggedLlamaRoot = "0xdbb10d53b1ceba35361ee6d957763ea8178787236cb06958f6ee47ac1239fbd7"
 
     @Test(arguments: KernelPath.available, [1, 2, 3])
     func `a Llama-style model ends on one root on every path and number of threads, in both profiles`(path: KernelPath, threads: Int) {

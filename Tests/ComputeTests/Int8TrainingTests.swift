@@ -7,9 +7,9 @@ import Testing
 
 /// Whole training runs in profile i8.
 @Suite struct Int8TrainingTests {
-    static let tinyRoot = "0xfac8057fc1baf1c69c1a06deb3953fe8ec480fd06a7745a609251a422bbbe520"
-    static let microRoot = "0xe436e0493ddc2552d794553bb794c946fb2d534a8445d5b912e016250eeccd85"
-    static let raggedRoot = "0x2ce025b501b405f043fd0eba9af1915c1849ea63901d0155a35336c9d4f406b1"
+    static let tinyRoot = "0xf5f659239f6056004a7e7b1f8773dca3bfbd7112e4047213ae88f1207b6364b0"
+    static let microRoot = "0x6fb368d80a27dcce9100e68dfffe72d418146c99a640fd9d58f45dd7c2b09537"
+    static let raggedRoot = "0xa7a6a40d6ed85d698c87a626707d78c406cc795485f18b4168d15db281f98043"
 
     @Test func `fifty steps of the tiny model end on the committed root`() {
         var run = GoldenRun(shape: .tiny.with(.i8))

@@ -1,4 +1,7 @@
+import AssayAudit
+import AssayCrypto
 import AssayPrimitives
+import AssayProtocol
 import AssayTensor
 import AssayTraining
 import TestKit
@@ -35,6 +38,49 @@ import Testing
         guard let peak else { return }                           // nothing counts allocations here
         let expected = 16 * count + Self.forward(shape) + Self.backward(shape) + Self.packing
         #expect((expected...(expected + Self.slack)).contains(peak), "\(peak) bytes for \(count) parameters, \(expected) were expected")
+    }
+
+    private static let rules: TrainingRules = {
+        var rules = SmallRun().rules
+        (rules.innerSteps, rules.segmentSteps, rules.rows, rules.compressor, rules.rank) = (4, 2, UInt32(rows), .lowRankInt4, 4)
+        return rules
+    }()
+    private static func trainer(_ shape: ModelShape) throws -> WindowTrainer {
+        try WindowTrainer(shape: shape, rules: rules, corpus: try Corpus((0..<4_000).map { UInt8(truncatingIfNeeded: $0 * 31) }, context: shape.context), threads: 1)
+    }
+    private static func opening(_ shape: ModelShape, ownPayload: [UInt8]? = nil, residual: FloatBuffer? = nil) -> WindowOpening {
+        WindowOpening(window: Window(1), trainer: Address(number: 1), assignment: .zero, parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), ownPayload: ownPayload, residual: residual)
+    }
+
+    /// θ(w), s that becomes δ and then the residual, θ′, m, v, the gradient, the old residual, and the decoded payload: eight floats a parameter, where 36 bytes are allowed.
+    @Test(arguments: shapes)
+    func `a whole window with delay and residual holds thirty-two bytes a parameter, and its activations`(shape: ModelShape) throws {
+        let count = ParameterTable(shape).count, first = try Self.trainer(shape).train(Self.opening(shape))
+        let peak = try Allocations.peak {
+            let trainer = try Self.trainer(shape)
+            _ = try trainer.train(Self.opening(shape, ownPayload: first.payload, residual: first.residual.copy()))
+        }
+        guard let peak else { return }
+        let expected = 32 * count + Self.forward(shape) + Self.backward(shape) + Self.packing + first.payload.count
+        #expect(peak <= expected + 3 * Self.slack, "\(Double(peak - Self.forward(shape) - Self.backward(shape) - Self.packing) / Double(count)) bytes a parameter")
+        #expect(peak > 28 * count)
+    }
+
+    /// θ(w), the served bytes, and θ, m, v and the gradient from them: 4 + 12 + 16.
+    @Test(arguments: shapes)
+    func `a replay from a served state holds thirty-two bytes a parameter, and its activations`(shape: ModelShape) throws {
+        let count = ParameterTable(shape).count, trainer = try Self.trainer(shape), result = try trainer.train(Self.opening(shape)), served = try trainer.state(at: 1, of: Self.opening(shape)).blob
+        let reveal = Reveal(parametersRoot: .zero, payloadRoot: result.payloadRoot, trajectoryRoot: result.trajectory.root, residualIn: .zero, residualOut: result.residualRoot, steps: 4, salt: .zero)
+        let draw = ReplayDraw(trainer: Address(number: 1), window: Window(1), segment: 1, withCompression: false)
+        var verdict: ReplayFact.Verdict?
+        let peak = try Allocations.peak {
+            let bytes = served.map { $0 &+ 0 }
+            verdict = try Replay(try Self.trainer(shape)).replay(draw, opening: Self.opening(shape), served: bytes, trajectory: result.trajectory, reveal: reveal, validator: Address(number: 2)).fact.verdict
+        }
+        #expect(verdict == .equal)
+        guard let peak else { return }
+        let expected = 32 * count + Self.forward(shape) + Self.backward(shape) + Self.packing
+        #expect(peak <= expected + 3 * Self.slack, "\(Double(peak - Self.forward(shape) - Self.backward(shape) - Self.packing) / Double(count)) bytes a parameter")
     }
 
     @Test(arguments: shapes)

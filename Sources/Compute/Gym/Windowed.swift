@@ -55,10 +55,10 @@ struct Windowed: GymMethod {
                 var state = opening(start, worker, step)
                 for inner in 0..<steps { losses += Double(place.loop.step(&state, batch: place.batch(worker: worker, step: step + inner), model: place.model).loss) }
                 if rules.residualRestart > 0, window.isMultiple(of: UInt64(rules.residualRestart)) { workers[worker].residual = nil }
-                let delta = PseudoGradient.delta(start: start, end: state.parameters, residual: workers[worker].residual, kernels)
+                let delta = PseudoGradient.delta(overwriting: start, end: state.parameters, residual: workers[worker].residual, kernels)
                 let payload = compressor.compress(delta, context), update = try compressor.decompress(payload, context)
                 bytes += payload.count
-                if rules.compressor != .none { workers[worker].residual = PseudoGradient.residual(delta: delta, decoded: update, decay: feedbackDecay, kernels) }
+                if rules.compressor != .none { workers[worker].residual = PseudoGradient.residual(overwriting: delta, decoded: update, decay: feedbackDecay, kernels) }
                 if rules.delay == .continued { workers[worker].own = update }
                 if rules.innerState == .carry { workers[worker].moments = state }
                 decoded.append(update)

@@ -9,28 +9,27 @@ import AssayTensor
 public enum PseudoGradient {
     /// Where a trainer starts a window: θ(w), less its own decoded payload of the window before, which is not in θ(w) yet.
     public static func start(_ parameters: FloatBuffer, ownPayload: FloatBuffer?, _ kernels: Kernels) -> FloatBuffer {
-        let start = parameters.copy()
-        if let ownPayload { kernels.job { kernels.subtract(start.count, parameters.pointer, ownPayload.pointer, into: start.pointer) } }
+        guard let ownPayload else { return parameters.copy() }
+        let start = FloatBuffer(count: parameters.count)
+        kernels.job { kernels.subtract(start.count, parameters.pointer, ownPayload.pointer, into: start.pointer) }
         return start
     }
 
-    /// δ = (s − θ′) + e.
-    public static func delta(start: FloatBuffer, end: FloatBuffer, residual: FloatBuffer?, _ kernels: Kernels) -> FloatBuffer {
-        let delta = FloatBuffer(count: start.count)
+    /// δ = (s − θ′) + e, written over s, which nobody needs any more.
+    public static func delta(overwriting start: FloatBuffer, end: FloatBuffer, residual: FloatBuffer?, _ kernels: Kernels) -> FloatBuffer {
         kernels.job {
-            kernels.subtract(delta.count, start.pointer, end.pointer, into: delta.pointer)
-            if let residual { kernels.add(delta.count, delta.pointer, residual.pointer, into: delta.pointer) }
+            kernels.subtract(start.count, start.pointer, end.pointer, into: start.pointer)
+            if let residual { kernels.add(start.count, start.pointer, residual.pointer, into: start.pointer) }
         }
-        return delta
+        return start
     }
 
-    /// e′ = β · (δ − ĉ): what the compression lost, fed back in the next window.
-    public static func residual(delta: FloatBuffer, decoded: FloatBuffer, decay: Float, _ kernels: Kernels) -> FloatBuffer {
-        let residual = FloatBuffer(count: delta.count)
+    /// e′ = β · (δ − ĉ), written over δ: what the compression lost, fed back in the next window.
+    public static func residual(overwriting delta: FloatBuffer, decoded: FloatBuffer, decay: Float, _ kernels: Kernels) -> FloatBuffer {
         kernels.job {
-            kernels.subtract(delta.count, delta.pointer, decoded.pointer, into: residual.pointer)
-            if decay != 1 { kernels.scale(residual.count, decay, residual.pointer, into: residual.pointer) }
+            kernels.subtract(delta.count, delta.pointer, decoded.pointer, into: delta.pointer)
+            if decay != 1 { kernels.scale(delta.count, decay, delta.pointer, into: delta.pointer) }
         }
-        return residual
+        return delta
     }
 }

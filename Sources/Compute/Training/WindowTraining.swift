@@ -144,7 +144,7 @@ public final class WindowTrainer {
             if first < honestSteps { loss = run(&state, steps: first..<min(first + segment, honestSteps), shard: shard, progress: progress) }
             digests.append(state.digest)
         }
-        var delta = PseudoGradient.delta(start: start, end: state.parameters, residual: opening.residual, kernels)
+        var delta = PseudoGradient.delta(overwriting: start, end: state.parameters, residual: opening.residual, kernels)
         switch behaviour {
         case .honest, .lazy, .nonsense: break
         case .signflip: for index in 0..<delta.count { delta.pointer[index] = -delta.pointer[index] }
@@ -178,15 +178,16 @@ public final class WindowTrainer {
         return state
     }
 
+    /// The residual is written over δ.
     public func compress(_ delta: FloatBuffer, _ opening: WindowOpening) throws(PayloadError) -> (payload: [UInt8], payloadRoot: Digest, residual: FloatBuffer, residualRoot: Digest) {
         let payload = compressor.compress(delta, context(opening))
-        let residual = PseudoGradient.residual(delta: delta, decoded: try compressor.decompress(payload, context(opening)), decay: feedbackDecay, kernels)
+        let residual = PseudoGradient.residual(overwriting: delta, decoded: try compressor.decompress(payload, context(opening)), decay: feedbackDecay, kernels)
         return (payload, Blob.root(payload), residual, residual.blobRoot)
     }
 
     /// δ of a window whose last state is this one.
     public func delta(_ opening: WindowOpening, end: FloatBuffer) throws(PayloadError) -> FloatBuffer {
-        PseudoGradient.delta(start: try start(opening), end: end, residual: opening.residual, kernels)
+        PseudoGradient.delta(overwriting: try start(opening), end: end, residual: opening.residual, kernels)
     }
 
     /// Mean loss over validation sequences, in nats per token.
