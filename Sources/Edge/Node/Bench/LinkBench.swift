@@ -66,7 +66,7 @@ public enum LinkBench {
         // The first window has no payloads to wait for, so it is not measured.
         for window in 0...options.windows {
             let underway = own.map { payload in
-                Underway { () throws -> (payloads: [[UInt8]], seconds: Double) in
+                Underway { () throws -> (value: [[UInt8]], seconds: Double) in
                     try secondsOf {
                         let up = Underway { try link.carry(payload) }
                         let down = try (0..<others).map { _ in try link.carry(payload) }
