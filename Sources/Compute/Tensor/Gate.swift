@@ -24,6 +24,7 @@ public final class Gate<Value>: @unchecked Sendable {
     public func wait<Result>(seconds: Double, counts: (Value) -> Int = { _ in 0 }, _ body: (inout Value) -> Result?) -> Result? {
         assay_gate_lock(gate)
         defer { assay_gate_unlock(gate) }
+        let seconds = min(max(0, seconds), 1e8)
         var seen = counts(value), end = ContinuousClock.now + .seconds(seconds)
         while true {
             if let result = body(&value) {

@@ -32,7 +32,7 @@ public struct GoldenRun {
         GoldenRun.batch(shape: model.shape, rows: GoldenRun.rows, &generator)
     }
 
-    static func batch(shape: ModelShape, rows: Int, _ generator: inout SeededGenerator) -> Batch {
+    package static func batch(shape: ModelShape, rows: Int, _ generator: inout SeededGenerator) -> Batch {
         var inputs: [UInt16] = [], targets: [UInt16] = []
         let vocabulary = UInt64(shape.vocabulary)
         for _ in 0..<rows {

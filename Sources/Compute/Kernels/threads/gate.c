@@ -51,3 +51,35 @@ bool assay_gate_wait(assay_gate *gate, double seconds) {
     return pthread_cond_timedwait(&gate->changed, &gate->lock, &end) != ETIMEDOUT;
 #endif
 }
+
+struct assay_thread {
+    pthread_t handle;
+    void (*work)(void *);
+    void *context;
+};
+
+static void *run(void *argument) {
+    assay_thread *thread = argument;
+    thread->work(thread->context);
+    return NULL;
+}
+
+assay_thread *assay_thread_start(void (*work)(void *), void *context) {
+    assay_thread *thread = calloc(1, sizeof *thread);
+    if (!thread) abort();
+    thread->work = work;
+    thread->context = context;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 8u << 20);
+    int failed = pthread_create(&thread->handle, &attributes, run, thread);
+    pthread_attr_destroy(&attributes);
+    if (!failed) return thread;
+    free(thread);
+    return NULL;
+}
+
+void assay_thread_join(assay_thread *thread) {
+    pthread_join(thread->handle, NULL);
+    free(thread);
+}

@@ -19,7 +19,7 @@ public struct StageTimes: Hashable, Sendable {
 /// One stage of a pipeline: its part of the parameters, moments and gradients, and what it does in a step. One thread at a time.
 ///
 /// - Exactness: the tensors of all stages together have the bits that one stage with all of them gets (`Docs/Training.md`, "Stages").
-public final class PipelineStage {
+public final class PipelineStage: @unchecked Sendable {
     public let model: Model
     let loop: InnerLoop
     var part: ModelPart { model.part }
@@ -137,9 +137,18 @@ public final class PipelineStage {
         defer { times.waiting += seconds(since: began) }
         do { try body(link) } catch {
             if case .told(let told) = error { throw told }
+            if case .closed = error, let told = lastWord(link) { throw told }
             throw StageError(stage: stage, stages: part.count, place: link.place, step: step, microBatch: microBatch, reason: error.description)
         }
     }
+}
+
+/// Whoever ended a link may have said why.
+private func lastWord(_ link: any StageLink) -> StageError? {
+    while let message = try? link.receive(seconds: 0) {
+        if message.header.kind == .failure { return try? StageError(message) }
+    }
+    return nil
 }
 
 func seconds(since instant: ContinuousClock.Instant) -> Double {

@@ -39,7 +39,7 @@ extension StageLinkError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .closed(let reason): "the connection ended: \(reason)"
-        case .timedOut(let seconds): "nothing came for \(Int(seconds.rounded(.up))) s"
+        case .timedOut(let seconds): "it does not answer: nothing came for \(Int(min(seconds, 1e9).rounded(.up))) s"
         case .noHeader(let bytes): "\(bytes) bytes are no header of a message"
         case .unknownKind(let kind): "there is no message of kind \(kind)"
         case .tooLong(let kind, let found, let limit): "a message “\(kind)” of \(found) bytes; this run's have at most \(limit)"
@@ -97,7 +97,7 @@ public struct StageError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func cut(_ text: String, _ limit: Int) -> String { String(decoding: Array(text.utf8.prefix(limit)), as: UTF8.self) }
-    var message: StageMessage {
+    public var message: StageMessage {
         var encoder = CanonicalEncoder()
         for number in [UInt32(stage), UInt32(stages), microBatch.map { UInt32($0) } ?? .max] { encoder.append(number) }
         encoder.append(step ?? .max)

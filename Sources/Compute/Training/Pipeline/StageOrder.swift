@@ -96,24 +96,21 @@ extension PipelineStage {
 
     /// A later stage: waits for one order, for as long as it takes, and does it.
     ///
-    /// What goes wrong behind is told to the stage before, and thrown.
+    /// What goes wrong is thrown; it is the caller's to tell the stage before of what went wrong behind.
     /// - Parameter batches: of an order's window, by step.
     public func follow(previous: any StageLink, next: (any StageLink)?, batches: (StageOrder) -> (Int) -> Batch) throws(StageError) {
         precondition(!part.isFirst && part.isLast == (next == nil), "stage \(part.number) of \(part.count) has other neighbours")
         (self.previous, self.next) = (previous, next)
         defer { (self.previous, self.next) = (nil, nil) }
-        do { try obey(batches) } catch {
-            if error.stage > part.number { try? previous.send(error.message) }
-            throw error
-        }
+        try obey(batches)
     }
 
     private func obey(_ batches: (StageOrder) -> (Int) -> Batch) throws(StageError) {
         let table = model.table, behind = ModelPart.split(model.shape, stages: part.count).dropFirst(part.number + 1).map { ParameterTable(model.shape, $0) }
         var given: StageOrder?, parts: [FloatBuffer] = []
         try fromPrevious(nil) { (link, _) throws(StageLinkError) in
-            guard let order = try? StageOrder(canonicalBytes: try link.receive(.order, step: 0, part: 0, length: nil, seconds: .infinity)) else { throw .unreadable(.order) }
-            given = order
+            let bytes = try link.receive(.order, step: 0, part: 0, length: nil, seconds: .infinity)
+            do { given = try StageOrder(canonicalBytes: bytes) } catch { throw .unreadable(.order) }
         }
         guard let order = given else { preconditionFailure("an order was not refused and is not there") }
         try toNext(order.step) { (link) throws(StageLinkError) in try link.send(StageMessage(.order, order.canonicalBytes)) }
