@@ -26,9 +26,7 @@ public final class LocalPipeline: @unchecked Sendable {
         let others = stages.indices.dropFirst().map { number in
             ComputeThread { [stages] in
                 let previous = links[number - 1].1
-                do throws(StageError) { try stages[number].follow(previous: previous, next: number < links.count ? links[number].0 : nil) { _ in batches } } catch {
-                    if error.stage > number { try? previous.send(error.message) }
-                }
+                do throws(StageError) { try stages[number].follow(previous: previous, next: number < links.count ? links[number].0 : nil) { _ in batches } } catch { try? previous.send(error.message) }
                 previous.close()
                 if number < links.count { links[number].0.close() }
             }

@@ -28,6 +28,7 @@ public final class PipelineStage: @unchecked Sendable {
     /// What the last stage has of a token matrix that is the first one's: a copy, and its part of the gradient.
     private let head, headGradient: FloatBuffer?
     private(set) var times = StageTimes()
+    private var isStepping = false
 
     var previous, next: (any StageLink)?
     /// Seconds without a byte after which a neighbour counts as lost.
@@ -46,7 +47,11 @@ public final class PipelineStage: @unchecked Sendable {
     /// One step on the whole batch, of which the first stage reads the inputs and the last one the targets.
     func step(_ batch: Batch) throws(StageError) -> StepResult {
         let began = ContinuousClock.now
-        defer { times.whole += seconds(since: began) }
+        isStepping = true
+        defer {
+            isStepping = false
+            times.whole += seconds(since: began)
+        }
         let gradient = model.gradient, step = state.step
         let tensors = ModelTensors(state.parameters, model.shape, model.table, part, head: head)
         let gradients = ModelTensors(gradient, model.shape, model.table, part, head: headGradient)
@@ -134,7 +139,7 @@ public final class PipelineStage: @unchecked Sendable {
 
     private func with(_ link: any StageLink, _ stage: Int, _ step: UInt64?, _ microBatch: Int?, _ body: (any StageLink) throws(StageLinkError) -> Void) throws(StageError) {
         let began = ContinuousClock.now
-        defer { times.waiting += seconds(since: began) }
+        defer { if isStepping { times.waiting += seconds(since: began) } }
         do { try body(link) } catch {
             if case .told(let told) = error { throw told }
             if case .closed = error, let told = lastWord(link) { throw told }

@@ -96,7 +96,7 @@ extension PipelineStage {
 
     /// A later stage: waits for one order, for as long as it takes, and does it.
     ///
-    /// What goes wrong is thrown; it is the caller's to tell the stage before of what went wrong behind.
+    /// What goes wrong is thrown; it is the caller's to tell the stage before.
     /// - Parameter batches: of an order's window, by step.
     public func follow(previous: any StageLink, next: (any StageLink)?, batches: (StageOrder) -> (Int) -> Batch) throws(StageError) {
         precondition(!part.isFirst && part.isLast == (next == nil), "stage \(part.number) of \(part.count) has other neighbours")

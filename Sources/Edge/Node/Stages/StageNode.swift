@@ -45,10 +45,7 @@ public final class StageNode: Sendable {
         guard let listen = place.listen else { throw Failure("--stage \(place.number)/\(place.count) needs --listen HOST:PORT") }
         let port = try await port.listen(host: listen.host, port: listen.port)
         log.info("stage \(place.number)/\(place.count) has layers \(part.layers.lowerBound)…\(part.layers.upperBound - 1), and listens on \(listen.host):\(port); kernels \(KernelPath.currentName)")
-        if json {
-            print("{\"stage\":\(place.number),\"listen\":\"\(listen.host):\(port)\"}")
-            fflush(stdout)
-        }
+        if json { FileHandle.standardOutput.write(Data("{\"stage\":\(place.number),\"listen\":\"\(listen.host):\(port)\"}\n".utf8)) }
         let shape = try ModelShape(genesis.model), rules = genesis.training
         let stage = PipelineStage(
             shape: shape, part: part, rows: Int(rules.rows), microBatches: Int(rules.microBatches), rules: OptimizerRules(rules), kernels: Kernels(threads: threads), timeout: place.timeout)
@@ -80,12 +77,9 @@ public final class StageNode: Sendable {
                 }
             }
         } catch let error as StageError {
-            if error.stage < part.number {
-                log.info("\(error.reason), so this stage waits for stage \(error.stage) to come again")
-                return previous.closeAtOnce()
-            }
-            log.warning("\(error)")
-            try? previous.send(error.message)
+            if error.stage < part.number { log.info("stage \(error.stage): \(error.reason); this stage waits for stage \(part.number - 1) to come again") } else { log.warning("\(error)") }
+            // Whoever is still there is told what was wrong, and has time to read it.
+            guard (try? previous.send(error.message)) != nil else { return previous.closeAtOnce() }
             previous.finish(seconds: 5)
         } catch { log.error("\(error)") }
     }
