@@ -66,7 +66,7 @@ if !inner {
         // Edge: the world
         .systemLibrary(name: "CZstd", path: "Sources/Edge/Libraries/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         room("AssayStorage", "Sources/Edge/Storage", rolesAndBelow, log + [product("GRDB", "GRDB.swift")]),
-        room("AssayNetwork", "Sources/Edge/Network", base + ["CLibcrypto", "CZstd"], nio + log + [product("NIOSSL", "swift-nio-ssl")]),
+        room("AssayNetwork", "Sources/Edge/Network", base + ["AssayTensor", "AssayTraining", "CLibcrypto", "CZstd"], nio + log + [product("NIOSSL", "swift-nio-ssl")]),
         room("AssayRPC", "Sources/Edge/RPC", rolesAndBelow, log + nio + [
             product("Hummingbird", "hummingbird"), product("AsyncHTTPClient", "async-http-client"),
         ]),

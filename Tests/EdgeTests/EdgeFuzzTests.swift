@@ -94,6 +94,7 @@ enum EdgeFuzz {
         },
         canonical("blob request", BlobRequest(id: 7, root: root, chunk: 3)),
         canonical("blob reply", BlobReply(id: 7, count: 9, proof: [root, root], bytes: [UInt8](repeating: 3, count: 100))),
+        canonical("stage greeting", StageGreeting(genesis: root, stage: 1, stages: 3)),
         canonical("greeting", Greeting(genesis: root, owner: Address(number: 2))),
     ]
 

@@ -1,6 +1,7 @@
 import AssayNode
 import AssayPrimitives
 import AssayProtocol
+import AssayTensor
 import AssayTraining
 import Foundation
 import Testing

@@ -265,7 +265,21 @@ enum Decoders {
         ModelShape(vocabulary: 5, context: 3, width: 4, heads: 2, layers: 1), ModelShape(vocabulary: 5, context: 3, width: 4, heads: 2, layers: 1, style: .llama, hidden: 3, keyValueHeads: 1, tied: false),
     ]
 
+    private static let stageLimits = StageLimits(shape: .micro, rows: 2, microBatches: 1, stages: 2)
+    private static let order = StageOrder(assignment: digest("assignment"), trainer: Address(number: 7), window: Window(3), steps: 2..<4, from: InnerState(parameters: FloatBuffer(count: 1), step: 32))
+    private static let failure = StageError(stage: 2, stages: 3, place: "10.0.0.3:4100", step: 32, microBatch: 1, reason: "the connection ended: the other end closed it")
+
     static let compute: [Fuzz] = [
+        canonical("stage order", { [order] }),
+        Fuzz("stage failure", values: { [failure.message.bytes] }) { input in
+            guard let message = try? StageMessage(StageMessage(.failure, input).header, received: input), let error = try? StageError(message) else { return false }
+            return !error.description.isEmpty
+        },
+        Fuzz("stage header", values: { StageMessage.Kind.allCases.map { StageMessage($0, step: 32, part: 1, [UInt8](repeating: 1, count: 8)).header.encoded } }) { input in
+            guard let header = try? StageMessage.Header(input, limits: stageLimits) else { return false }
+            guard header.encoded == input, header.length <= UInt64(stageLimits.most) else { throw Fuzz.Broken("it decodes to what no stage of this run sends") }
+            return true
+        },
         Fuzz("int4 payload", values: { [packed.compress(floats(201, 1)), packed.compress(FloatBuffer(count: 201)), packed.compress(FloatBuffer((0..<201).map { $0 < 64 ? 1e-20 : 1e10 }))] }) { input in
             guard let values = try? packed.decompress(input) else { return false }
             guard packed.compress(values) == input else { throw Fuzz.Broken("it decodes, and is compressed to \(hex(packed.compress(values), prefix: false))") }

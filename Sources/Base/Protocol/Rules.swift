@@ -100,6 +100,8 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
     public var segmentSteps: UInt32
     /// Sequences of a step.
     public var rows: UInt32
+    /// M: parts that a step's sequences are computed in, one after the other; the gradient goes on from part to part. Divides `rows`.
+    public var microBatches: UInt32
     public var delay: Delay
     public var compressor: Compressor
     /// r: rank of `lowRankInt4`, of the first windows where it adapts.
@@ -156,7 +158,7 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         epsilon: FloatBits, weightDecay: FloatBits, gradientClip: FloatBits, randomBatches: UInt32, ownBatches: UInt32, seed: UInt64,
         innerState: InnerState = .reset, minimumSteps: UInt32 = 0, maximumSteps: UInt32 = 0, keptValues: UInt32 = 32, valueBits: UInt32 = 8,
         oneOf: UInt32 = 1_000, aggregation: Aggregation = .clippedMean, trimmedShare: UInt32 = 200_000, centeringRounds: UInt32 = 3,
-        centeringRadius: FloatBits = FloatBits(bits: 0x3F80_0000), adaptation: Adaptation? = nil
+        centeringRadius: FloatBits = FloatBits(bits: 0x3F80_0000), adaptation: Adaptation? = nil, microBatches: UInt32 = 1
     ) {
         (self.innerSteps, self.segmentSteps, self.rows, self.delay, self.compressor, self.rank) = (innerSteps, segmentSteps, rows, delay, compressor, rank)
         (self.feedbackDecay, self.residualRestart) = (feedbackDecay, residualRestart)
@@ -167,7 +169,7 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         (self.innerState, self.minimumSteps, self.maximumSteps) = (innerState, minimumSteps, maximumSteps)
         (self.keptValues, self.valueBits, self.oneOf) = (keptValues, valueBits, oneOf)
         (self.aggregation, self.trimmedShare, self.centeringRounds, self.centeringRadius) = (aggregation, trimmedShare, centeringRounds, centeringRadius)
-        self.adaptation = adaptation
+        (self.adaptation, self.microBatches) = (adaptation, microBatches)
     }
 
     /// Segments of a window; the last one is replayed with or without the compression.
@@ -180,7 +182,7 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
     }
 
     public func encode(into encoder: inout CanonicalEncoder) {
-        for number in [innerSteps, segmentSteps, rows] { encoder.append(number) }
+        for number in [innerSteps, segmentSteps, rows, microBatches] { encoder.append(number) }
         encoder.append(delay.rawValue)
         encoder.append(compressor.rawValue)
         encoder.append(rank)
@@ -204,6 +206,7 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         innerSteps = try decoder.uint32()
         segmentSteps = try decoder.uint32()
         rows = try decoder.uint32()
+        microBatches = try decoder.uint32()
         let delay = try decoder.uint8(), compressor = try decoder.uint8()
         guard let delay = Delay(rawValue: delay) else { throw .invalidValue(field: "delay", value: UInt64(delay)) }
         guard let compressor = Compressor(rawValue: compressor) else { throw .invalidValue(field: "compressor", value: UInt64(compressor)) }

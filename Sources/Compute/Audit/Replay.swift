@@ -19,16 +19,16 @@ public struct Replay {
     ///   - opening: what the window starts from; its residual is used with the compression only.
     ///   - served: the state that the trainer served for the segment's beginning; it counts only if it is the one it committed to.
     ///   - trajectory: as committed.
-    public func replay(_ draw: ReplayDraw, opening: WindowOpening, served: [UInt8]?, trajectory: Trajectory, reveal: Reveal, validator: Address) throws(PayloadError) -> Result {
+    public func replay(_ draw: ReplayDraw, opening: WindowOpening, served: [UInt8]?, trajectory: Trajectory, reveal: Reveal, validator: Address) throws(WindowError) -> Result {
         let segment = Int(draw.segment), steps = Int(trainer.rules.segmentSteps), segments = trainer.steps(opening) / max(1, steps)
         guard trajectory.digests.count == segments + 2, segment < segments else {
             return Result(fact: ReplayFact(verdict: .differs, expected: trajectory.root, found: .zero), witness: witness(validator, .zero))
         }
         var state = try openingState(segment, opening, served, trajectory)
         let shard = trainer.shard(opening)
-        _ = trainer.run(&state, steps: segment * steps..<segment * steps + 1, shard: shard)
+        _ = try trainer.run(&state, steps: segment * steps..<segment * steps + 1, shard: shard)
         let inside = state.parameters.blobRoot
-        _ = trainer.run(&state, steps: segment * steps + 1..<(segment + 1) * steps, shard: shard)
+        _ = try trainer.run(&state, steps: segment * steps + 1..<(segment + 1) * steps, shard: shard)
         let found = state.digest
         func result(_ expected: Digest, _ found: Digest) -> Result {
             Result(fact: ReplayFact(verdict: expected == found ? .equal : .differs, expected: expected, found: found), witness: witness(validator, inside))
@@ -41,7 +41,8 @@ public struct Replay {
                 return Result(fact: ReplayFact(verdict: .unserved, expected: reveal.residualIn, found: .zero), witness: witness(validator, inside))
             }
         }
-        let delta = try trainer.delta(opening, end: state.parameters)
+        let delta: FloatBuffer
+        do { delta = try trainer.delta(opening, end: state.parameters) } catch { throw .payload(error) }
         let committed = trajectory.digests[segment + 2]
         // Honest training that ends outside the payload's format has no payload, whatever was revealed.
         guard let compressed = try? trainer.compress(delta, opening) else { return result(committed, .zero) }
@@ -52,7 +53,7 @@ public struct Replay {
     }
 
     /// From the served blob if it is what was committed to; else from the opening, at the trainer's expense.
-    private func openingState(_ segment: Int, _ opening: WindowOpening, _ served: [UInt8]?, _ trajectory: Trajectory) throws(PayloadError) -> InnerState {
+    private func openingState(_ segment: Int, _ opening: WindowOpening, _ served: [UInt8]?, _ trajectory: Trajectory) throws(WindowError) -> InnerState {
         if segment > 0, let served, let state = try? InnerState(blob: served, count: trainer.table.count), state.digest == trajectory.digests[segment],
            isPossible(state, at: segment, opening) { return state }
         return try trainer.state(at: segment, of: opening)

@@ -63,6 +63,8 @@ public struct GymArm: Hashable, Sendable {
             throw .field("\(field).rows", "all arms train on \(sequences) sequences, which are no whole number of steps of \(rows). Change rows, or the file's steps")
         }
         steps = sequences / rows
+        let microBatches = try whole(written.microBatches ?? 1, 1...(rows / workers), "microBatches")
+        guard (rows / workers).isMultiple(of: Int(microBatches)) else { throw .field("\(field).microBatches", "is \(microBatches), which does not divide the \(rows / workers) sequences of a worker's step") }
 
         let asked = written.optimizer?.over(fileOptimizer) ?? fileOptimizer, usual = OptimizerRules()
         let rate = asked.learningRate ?? usual.learningRate, warmup = asked.warmupSteps ?? min(100, steps / 10)
@@ -95,7 +97,7 @@ public struct GymArm: Hashable, Sendable {
             oneOf: try whole(written.oneOf ?? 1_000, 1...1_000_000, "oneOf"), aggregation: try one(written.aggregation, "aggregation", .mean),
             trimmedShare: UInt32(Double(Float(bitPattern: try number(written.trimmedShare ?? 0.2, 0...0.5, "trimmedShare").bits)) * 1e6 + 0.5),
             centeringRounds: try whole(written.centeringRounds ?? 3, 1...100, "centeringRounds"), centeringRadius: try number(written.centeringRadius ?? 1, 1e-6...1e6, "centeringRadius"),
-            adaptation: adaptation)
+            adaptation: adaptation, microBatches: microBatches)
     }
 
     /// Everything that an arm's numbers depend on.

@@ -5,7 +5,7 @@ extension GymFile {
         public var like: String?
         /// adamw, allreduce or diloco.
         public var strategy: String?
-        public var workers, innerSteps, rows: Int?
+        public var workers, innerSteps, rows, microBatches: Int?
         public var delay, innerState: String?
         public var outerLearningRate, outerMomentum: Float?
         public var aggregation: String?
@@ -21,12 +21,13 @@ extension GymFile {
         public init() {}
         public init(from decoder: any Decoder) throws {
             let fields = try Fields(decoder, of: "an arm", [
-                "name", "like", "strategy", "workers", "rows", "innerSteps", "delay", "innerState", "outerLearningRate", "outerMomentum", "aggregation", "firstClip",
+                "name", "like", "strategy", "workers", "rows", "microBatches", "innerSteps", "delay", "innerState", "outerLearningRate", "outerMomentum", "aggregation", "firstClip",
                 "trimmedShare", "centeringRounds", "centeringRadius", "compressor", "rank", "keptValues", "valueBits", "oneOf", "adaptation", "feedbackDecay",
                 "residualRestart", "optimizer",
             ])
             (name, like, strategy) = (try fields.optional("name"), try fields.optional("like"), try fields.optional("strategy"))
             (workers, innerSteps, rows) = (try fields.optional("workers"), try fields.optional("innerSteps"), try fields.optional("rows"))
+            microBatches = try fields.optional("microBatches")
             (delay, innerState) = (try fields.optional("delay"), try fields.optional("innerState"))
             (outerLearningRate, outerMomentum) = (try fields.optional("outerLearningRate"), try fields.optional("outerMomentum"))
             (aggregation, firstClip, trimmedShare) = (try fields.optional("aggregation"), try fields.optional("firstClip"), try fields.optional("trimmedShare"))
@@ -42,7 +43,7 @@ extension GymFile {
             var merged = self
             func fill<Value>(_ path: WritableKeyPath<Arm, Value?>) { if merged[keyPath: path] == nil { merged[keyPath: path] = other[keyPath: path] } }
             for path in [\Arm.strategy, \.delay, \.aggregation, \.innerState, \.compressor] { fill(path) }
-            for path in [\Arm.workers, \.innerSteps, \.rows, \.rank, \.keptValues, \.valueBits, \.oneOf, \.centeringRounds, \.residualRestart] { fill(path) }
+            for path in [\Arm.workers, \.innerSteps, \.rows, \.microBatches, \.rank, \.keptValues, \.valueBits, \.oneOf, \.centeringRounds, \.residualRestart] { fill(path) }
             for path in [\Arm.outerLearningRate, \.outerMomentum, \.firstClip, \.trimmedShare, \.centeringRadius, \.feedbackDecay] { fill(path) }
             fill(\.adaptation)
             merged.optimizer = merged.optimizer.map { $0.over(other.optimizer) } ?? other.optimizer

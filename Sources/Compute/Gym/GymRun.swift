@@ -23,7 +23,7 @@ public final class GymRun {
         self.plan = plan
         digest = plan.digest(arm, seed: seed)
         result = GymResult(arm, seed: seed)
-        let model = Model(shape: plan.shape, rows: arm.workerRows, threads: threads, path: path)
+        let model = Model(shape: plan.shape, rows: arm.workerRows, microBatches: Int(arm.rules.microBatches), threads: threads, path: path)
         place = Workplace(arm: arm, model: model, loop: InnerLoop(shape: plan.shape, rules: arm.optimizer), batches: GymBatches(plan.data, seed: seed))
         // Losses of a token do not depend on the batch it is in, so the judging model may be of another size than the training one.
         let judge = Model(shape: plan.shape, rows: 16, threads: threads, path: path)

@@ -35,7 +35,7 @@ public final class LossDelta {
         outer.admit(update, base)
         let moved = base.parameters.copy()
         let step = Float(bitPattern: rules.evaluationFactor.bits) * Float(bitPattern: rules.outerLearningRate.bits)
-        let kernels = trainer.model.kernels
+        let kernels = trainer.kernels
         kernels.job { kernels.addScaled(moved.count, -step, update.pointer, into: moved.pointer) }
 
         if before?.base != baseRoot || before?.beacon != beacon {

@@ -33,7 +33,7 @@ public final class Kernels: @unchecked Sendable {
     deinit { assay_pool_destroy(pool) }
 
     /// Runs a job in the float environment that exactness needs, and checks that nothing changed it meanwhile.
-    public func job<Result>(_ body: () throws -> Result) rethrows -> Result {
+    public func job<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
         let before = assay_float_environment_enter()
         defer {
             let kept = assay_float_environment_leave(before)

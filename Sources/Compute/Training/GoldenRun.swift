@@ -13,8 +13,8 @@ public struct GoldenRun {
     private let loop: InnerLoop
     private var generator: SeededGenerator
 
-    public init(shape: ModelShape = .tiny, seed: UInt64 = 1, threads: Int = 1, path: KernelPath = .current, integers: IntegerUnit? = nil) {
-        model = Model(shape: shape, rows: GoldenRun.rows, threads: threads, path: path, integers: integers)
+    public init(shape: ModelShape = .tiny, seed: UInt64 = 1, microBatches: Int = 1, threads: Int = 1, path: KernelPath = .current, integers: IntegerUnit? = nil) {
+        model = Model(shape: shape, rows: GoldenRun.rows, microBatches: microBatches, threads: threads, path: path, integers: integers)
         state = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: seed)))
         loop = InnerLoop(shape: shape, rules: OptimizerRules())
         generator = SeededGenerator(seed: seed, stream: 1)
@@ -32,7 +32,7 @@ public struct GoldenRun {
         GoldenRun.batch(shape: model.shape, rows: GoldenRun.rows, &generator)
     }
 
-    static func batch(shape: ModelShape, rows: Int, _ generator: inout SeededGenerator) -> Batch {
+    package static func batch(shape: ModelShape, rows: Int, _ generator: inout SeededGenerator) -> Batch {
         var inputs: [UInt16] = [], targets: [UInt16] = []
         let vocabulary = UInt64(shape.vocabulary)
         for _ in 0..<rows {

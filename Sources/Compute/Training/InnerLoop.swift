@@ -51,9 +51,10 @@ public struct InnerLoop: Hashable, Sendable {
     public let rules: OptimizerRules
     public let table: ParameterTable
 
-    public init(shape: ModelShape, rules: OptimizerRules) {
+    /// - Parameter part: nil for the whole model.
+    public init(shape: ModelShape, part: ModelPart? = nil, rules: OptimizerRules) {
         self.rules = rules
-        table = ParameterTable(shape)
+        table = ParameterTable(shape, part)
     }
 
     public func step(_ state: inout InnerState, batch: Batch, model: Model) -> StepResult {
@@ -64,8 +65,17 @@ public struct InnerLoop: Hashable, Sendable {
 
     /// The half of a step that follows the gradient, which may also be the mean of several workers' gradients.
     public func apply(_ state: inout InnerState, gradient: FloatBuffer, loss: Float, kernels: Kernels) -> StepResult {
+        update(&state, gradient: gradient, loss: loss, norm: squares(of: gradient, addedTo: 0, kernels).squareRoot(), kernels: kernels)
+    }
+
+    /// Sums of squares by chunk and tensor, added in table order to those of the tensors before: of the whole model, or of a stage's part after the parts before it.
+    func squares(of gradient: FloatBuffer, addedTo total: Double, _ kernels: Kernels) -> Double {
+        kernels.job { table.entries.reduce(total) { $0 + kernels.sumSquares($1.count, gradient.pointer + $1.offset) } }
+    }
+
+    /// - Parameter norm: of the whole gradient, before clipping.
+    func update(_ state: inout InnerState, gradient: FloatBuffer, loss: Float, norm: Double, kernels: Kernels) -> StepResult {
         kernels.job {
-            let norm = norm(gradient, kernels)
             defer { state.step += 1 }
             guard loss.isFinite, Float(norm).isFinite else { return StepResult(loss: loss, gradientNorm: Float(norm), skipped: true) }
             state.stepsSinceReset += 1
@@ -76,11 +86,6 @@ public struct InnerLoop: Hashable, Sendable {
             update(state, gradient, scale, kernels)
             return StepResult(loss: loss, gradientNorm: Float(norm), skipped: false)
         }
-    }
-
-    /// Sums of squares by chunk and tensor, added in table order.
-    private func norm(_ gradient: FloatBuffer, _ kernels: Kernels) -> Double {
-        table.entries.reduce(0.0) { $0 + kernels.sumSquares($1.count, gradient.pointer + $1.offset) }.squareRoot()
     }
 
     private func update(_ state: InnerState, _ gradient: FloatBuffer, _ scale: Float, _ kernels: Kernels) {

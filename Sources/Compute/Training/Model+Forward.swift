@@ -1,18 +1,21 @@
 import AssayTensor
 
 extension Model {
-    /// Fills the activations and the logits.
-    func forward(_ tensors: ModelTensors, _ batch: Batch) {
-        let tokens = batch.tokens, width = shape.width
-        kernels.embed(
-            rows: tokens, context: shape.context, width: width, inputs: batch.inputs, tokens: tensors.tokens, positions: tensors.positions,
-            into: embedded.pointer)
-        let first = tensors.layers[0], entered = layers[0]
-        norm(tokens, embedded, NextNorm(weight: first.norm1, bias: first.norm1Bias, out: entered.norm1, mean: entered.mean1, rstd: entered.rstd1))
-        for index in 0..<shape.layers {
-            forward(tensors.layers[index], layers[index], index == 0 ? embedded : layers[index - 1].output, next: nextNorm(tensors, index), sequences: batch.rows)
+    /// Fills the activations, and in the last stage the logits. What enters a stage that is not the first is there already.
+    func forward(_ tensors: ModelTensors, _ batch: Batch, _ kept: Activations) {
+        let tokens = batch.tokens, width = shape.width, layers = kept.layers
+        if part.isFirst {
+            kernels.embed(
+                rows: tokens, context: shape.context, width: width, inputs: batch.inputs, tokens: part.required(tensors.tokens), positions: tensors.positions,
+                into: kept.entered.pointer)
         }
-        kernels.matmul(.nt, m: tokens, n: shape.vocabulary, k: width, finalNorm.pointer, width, tensors.head, width, into: logits.pointer, shape.vocabulary)
+        let first = tensors.layers[0]
+        norm(tokens, kept.entered, NextNorm(weight: first.norm1, bias: first.norm1Bias, out: layers[0].norm1, mean: layers[0].mean1, rstd: layers[0].rstd1))
+        for index in layers.indices {
+            forward(tensors.layers[index], layers[index], index == 0 ? kept.entered : layers[index - 1].output, next: nextNorm(tensors, kept, index), sequences: batch.rows)
+        }
+        guard part.isLast else { return }
+        kernels.matmul(.nt, m: tokens, n: shape.vocabulary, k: width, kept.finalNorm.pointer, width, part.required(tensors.head), width, into: kept.logits.pointer, shape.vocabulary)
     }
 
     /// A norm that is about to be made, and where it goes.
@@ -20,12 +23,13 @@ extension Model {
         let weight: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>?
         let out, mean, rstd: FloatBuffer
     }
-    /// The norm that follows a layer: the next layer's first, or the last.
-    private func nextNorm(_ tensors: ModelTensors, _ index: Int) -> NextNorm {
-        if index + 1 == shape.layers {
-            return NextNorm(weight: tensors.finalNorm, bias: tensors.finalNormBias, out: finalNorm, mean: finalMean, rstd: finalRstd)
+    /// The norm that follows a layer: the next layer's first, or the last; nil where the next layer is another stage's.
+    private func nextNorm(_ tensors: ModelTensors, _ all: Activations, _ index: Int) -> NextNorm? {
+        if index + 1 == part.layers.count {
+            guard part.isLast else { return nil }
+            return NextNorm(weight: part.required(tensors.finalNorm), bias: tensors.finalNormBias, out: all.finalNorm, mean: all.finalMean, rstd: all.finalRstd)
         }
-        let layer = tensors.layers[index + 1], kept = layers[index + 1]
+        let layer = tensors.layers[index + 1], kept = all.layers[index + 1]
         return NextNorm(weight: layer.norm1, bias: layer.norm1Bias, out: kept.norm1, mean: kept.mean1, rstd: kept.rstd1)
     }
 
@@ -37,8 +41,12 @@ extension Model {
         case .llama: kernels.rmsNorm(rows: tokens, channels: shape.width, x.pointer, weight: norm.weight, into: norm.out.pointer, rstd: norm.rstd.pointer)
         }
     }
-    /// y = x + (y + yBias), where there is one, and the norm of that.
-    private func residualNorm(_ tokens: Int, _ x: FloatBuffer, yBias: UnsafeMutablePointer<Float>?, addedTo y: FloatBuffer, _ norm: NextNorm) {
+    /// y = x + (y + yBias), where there is one, and the norm of that, where it is ours.
+    private func residualNorm(_ tokens: Int, _ x: FloatBuffer, yBias: UnsafeMutablePointer<Float>?, addedTo y: FloatBuffer, _ norm: NextNorm?) {
+        guard let norm else {
+            if let yBias { kernels.addBias(rows: tokens, columns: shape.width, yBias, to: y.pointer) }
+            return kernels.add(tokens * shape.width, x.pointer, y.pointer, into: y.pointer)
+        }
         switch shape.style {
         case .gpt2:
             kernels.residualNorm(
@@ -51,7 +59,7 @@ extension Model {
     }
 
     /// output = middle + down(active(norm2(middle))), middle = x + projection(attention(norm1(x))); norm1 is there already, and the next norm is made.
-    private func forward(_ layer: LayerTensors, _ kept: LayerActivations, _ x: FloatBuffer, next: NextNorm, sequences: Int) {
+    private func forward(_ layer: LayerTensors, _ kept: LayerActivations, _ x: FloatBuffer, next: NextNorm?, sequences: Int) {
         let tokens = sequences * shape.context, width = shape.width
         if let keyValues = layer.keyValues {
             rotatedAttention(tokens, layer, keyValues, kept)

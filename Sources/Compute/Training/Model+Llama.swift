@@ -18,7 +18,7 @@ extension Model {
     }
 
     /// From `dqkv` to the three matrices, and into `dnarrow`.
-    func rotatedAttentionBackward(_ tokens: Int, _ kept: LayerActivations, _ layer: LayerTensors, _ keyValues: KeyValues, _ gradient: LayerTensors, _ gradients: KeyValues) {
+    func rotatedAttentionBackward(_ tokens: Int, _ kept: LayerActivations, _ layer: LayerTensors, _ keyValues: KeyValues, _ gradient: LayerTensors, _ gradients: KeyValues, _ goesOn: Bool) {
         let width = shape.width, keyWidth = shape.keyWidth, stride = 3 * width, buffers = backwardBuffers
         let queries = buffers.dqkv.pointer, keys = queries + width, values = keys + width
         for shared in [keys, values] {
@@ -28,7 +28,7 @@ extension Model {
         rotate(tokens, keys, heads: shape.keyValueHeads, back: true)
         let parts = [(layer.attention, gradient.attention, width, queries), (keyValues.keys, gradients.keys, keyWidth, keys), (keyValues.values, gradients.values, keyWidth, values)]
         for (index, (weight, dweight, columns, dy)) in parts.enumerated() {
-            product(.tn, m: width, n: columns, k: tokens, kept.norm1.pointer, width, dy, stride, into: dweight, columns)
+            product(.tn, m: width, n: columns, k: tokens, kept.norm1.pointer, width, dy, stride, into: dweight, columns, accumulate: goesOn)
             product(.nt, m: tokens, n: width, k: columns, dy, stride, weight, columns, into: buffers.dnarrow.pointer, width, accumulate: index > 0)
         }
     }
@@ -43,13 +43,13 @@ extension Model {
     /// From `dwide`, the gradient of what SwiGLU gave, to both matrices, and into `dnarrow`: the gate's part first, then the other's added.
     func swiGLUBackward(
         _ tokens: Int, _ kept: LayerActivations, gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, dgate: UnsafeMutablePointer<Float>,
-        dup: UnsafeMutablePointer<Float>
+        dup: UnsafeMutablePointer<Float>, _ goesOn: Bool
     ) {
         let width = shape.width, hidden = shape.hidden, buffers = backwardBuffers
         kernels.swiGLUBackward(
             tokens * hidden, gate: kept.gate.pointer, up: kept.up.pointer, dout: buffers.dwide.pointer, into: buffers.dwide.pointer, dup: buffers.dup.pointer)
         for (dy, weight, dweight, isSecond) in [(buffers.dwide.pointer, gate, dgate, false), (buffers.dup.pointer, up, dup, true)] {
-            product(.tn, m: width, n: hidden, k: tokens, kept.norm2.pointer, width, dy, hidden, into: dweight, hidden)
+            product(.tn, m: width, n: hidden, k: tokens, kept.norm2.pointer, width, dy, hidden, into: dweight, hidden, accumulate: goesOn)
             product(.nt, m: tokens, n: width, k: hidden, dy, hidden, weight, hidden, into: buffers.dnarrow.pointer, width, accumulate: isSecond)
         }
     }

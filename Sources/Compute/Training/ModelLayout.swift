@@ -13,16 +13,17 @@ struct LayerTensors {
     var down: UnsafeMutablePointer<Float>, downBias: UnsafeMutablePointer<Float>?
 }
 
-/// The whole model's tensors, found once in the order of `ParameterTable`.
+/// The tensors of a model or of a stage's part, found once in the order of `ParameterTable`. What a part does not have is nil.
 struct ModelTensors {
-    let tokens: UnsafeMutablePointer<Float>
+    let tokens: UnsafeMutablePointer<Float>?
     let positions: UnsafeMutablePointer<Float>?
     let layers: [LayerTensors]
-    let finalNorm: UnsafeMutablePointer<Float>, finalNormBias: UnsafeMutablePointer<Float>?
+    let finalNorm: UnsafeMutablePointer<Float>?, finalNormBias: UnsafeMutablePointer<Float>?
     /// The tokens' where it is tied.
-    let head: UnsafeMutablePointer<Float>
+    let head: UnsafeMutablePointer<Float>?
 
-    init(_ buffer: FloatBuffer, _ shape: ModelShape, _ table: ParameterTable) {
+    /// - Parameter head: the tied token matrix, or its gradient, of a last stage that is not the first; it is no part of the stage's table.
+    init(_ buffer: FloatBuffer, _ shape: ModelShape, _ table: ParameterTable, _ part: ModelPart, head tiedHead: FloatBuffer? = nil) {
         precondition(buffer.count == table.count, "a model of \(table.count) parameters was given \(buffer.count)")
         var next = 0
         func tensor() -> UnsafeMutablePointer<Float> {
@@ -33,18 +34,21 @@ struct ModelTensors {
             let weight = tensor()
             return (weight, shape.biases ? tensor() : nil)
         }
-        tokens = tensor()
+        let tokens = part.isFirst ? tensor() : nil
+        self.tokens = tokens
         let isLlama = shape.style == .llama
-        positions = isLlama ? nil : tensor()
-        layers = (0..<shape.layers).map { _ in
+        positions = isLlama || !part.isFirst ? nil : tensor()
+        layers = part.layers.map { _ in
             let norm1 = pair(), attention = pair(), keyValues = isLlama ? (keys: tensor(), values: tensor()) : nil, projection = pair()
             let norm2 = pair(), gate = isLlama ? tensor() : nil, up = pair(), down = pair()
             return LayerTensors(
                 norm1: norm1.0, norm1Bias: norm1.1, attention: attention.0, attentionBias: attention.1, keyValues: keyValues, projection: projection.0,
                 projectionBias: projection.1, norm2: norm2.0, norm2Bias: norm2.1, gate: gate, up: up.0, upBias: up.1, down: down.0, downBias: down.1)
         }
-        (finalNorm, finalNormBias) = pair()
-        head = shape.tied ? tokens : tensor()
+        if part.isLast {
+            (finalNorm, finalNormBias) = pair()
+            head = shape.tied ? tokens ?? tiedHead?.pointer : tensor()
+        } else { (finalNorm, finalNormBias, head) = (nil, nil, nil) }
         precondition(next == table.entries.count, "\(next) of \(table.entries.count) tensors were found")
     }
 }
@@ -65,6 +69,24 @@ struct LayerActivations {
         (largest, inverse) = (floats(shape.heads), floats(shape.heads))
         (mean1, mean2) = (floats(isLlama ? 0 : 1), floats(isLlama ? 0 : 1))
         (rstd1, rstd2, output) = (floats(1), floats(1), floats(width))
+    }
+}
+
+/// What the forward pass of one micro-batch keeps: the residual stream as it enters, the layers, and at the end of the model what is made of it there.
+final class Activations {
+    let entered: FloatBuffer
+    let layers: [LayerActivations]
+    /// Empty but in the last stage.
+    let finalNorm, finalMean, finalRstd, logits: FloatBuffer
+    /// The residual stream as it leaves.
+    var left: FloatBuffer { layers[layers.count - 1].output }
+
+    init(_ shape: ModelShape, _ part: ModelPart, rows: Int) {
+        let tokens = rows * shape.context
+        func floats(_ columns: Int) -> FloatBuffer { FloatBuffer(count: part.isLast ? tokens * columns : 0) }
+        entered = FloatBuffer(count: tokens * shape.width)
+        layers = part.layers.map { _ in LayerActivations(shape, rows: rows) }
+        (finalNorm, finalMean, finalRstd, logits) = (floats(shape.width), floats(shape.style == .llama ? 0 : 1), floats(1), floats(shape.vocabulary))
     }
 }
 

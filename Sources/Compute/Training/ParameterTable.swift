@@ -21,11 +21,20 @@ public struct ParameterTable: Hashable, Sendable {
 
     public let entries: [Entry]
     public let count: Int
+    /// Where these tensors begin in the whole model's allocation: a stage's lie there one after the other, as they do in its own.
+    public let start: Int
+    public var range: Range<Int> { start..<start + count }
 
-    public init(_ shape: ModelShape) {
+    /// - Parameter part: of the model whose tensors these are; nil for all.
+    public init(_ shape: ModelShape, _ part: ModelPart? = nil) {
+        let part = part ?? ModelPart(whole: shape)
         var entries: [Entry] = []
-        var offset = 0
+        var offset = 0, skipped = 0, isWanted = part.isFirst
         func add(_ name: String, _ rows: Int, _ columns: Int, decays: Bool, reads: Bool = false, projects: Bool = false) {
+            guard isWanted else {
+                if entries.isEmpty { skipped += rows * columns }
+                return
+            }
             entries.append(Entry(name: name, rows: rows, columns: columns, offset: offset, decays: decays, reads: reads, projects: projects))
             offset += rows * columns
         }
@@ -42,6 +51,7 @@ public struct ParameterTable: Hashable, Sendable {
             add("wte.weight", shape.vocabulary, shape.width, decays: true)
             add("wpe.weight", shape.context, shape.width, decays: true)
             for layer in 0..<shape.layers {
+                isWanted = part.layers.contains(layer)
                 norm("h.\(layer).ln_1")
                 linear("h.\(layer).attn.c_attn", shape.width, 3 * shape.width)
                 linear("h.\(layer).attn.c_proj", shape.width, shape.width, projects: true)
@@ -49,11 +59,13 @@ public struct ParameterTable: Hashable, Sendable {
                 linear("h.\(layer).mlp.c_fc", shape.width, shape.hidden)
                 linear("h.\(layer).mlp.c_proj", shape.hidden, shape.width, projects: true)
             }
+            isWanted = part.isLast
             norm("ln_f")
         case .llama:
             add("model.embed_tokens.weight", shape.vocabulary, shape.width, decays: true)
             for layer in 0..<shape.layers {
                 let name = "model.layers.\(layer)."
+                isWanted = part.layers.contains(layer)
                 norm(name + "input_layernorm")
                 linear(name + "self_attn.q_proj", shape.width, shape.width)
                 linear(name + "self_attn.k_proj", shape.width, shape.keyWidth)
@@ -64,11 +76,11 @@ public struct ParameterTable: Hashable, Sendable {
                 linear(name + "mlp.up_proj", shape.width, shape.hidden)
                 linear(name + "mlp.down_proj", shape.hidden, shape.width, projects: true)
             }
+            isWanted = part.isLast
             norm("model.norm")
         }
         if !shape.tied { add("lm_head.weight", shape.vocabulary, shape.width, decays: true) }
-        self.entries = entries
-        count = offset
+        (self.entries, count, start) = (entries, offset, skipped)
     }
 
     public subscript(name: String) -> Entry? { entries.first { $0.name == name } }

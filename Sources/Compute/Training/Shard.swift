@@ -7,13 +7,15 @@ public struct Shard: Sendable {
     public let corpus: Corpus
     public let steps: Int
     public let rows: Int
+    /// Whose and of which window it is: what another needs to cut the same.
+    public let assignment: Digest, trainer: Address, window: Window
     private let philox: Philox
 
     /// - Parameters:
     ///   - assignment: R_w.
     ///   - steps: of the window, if not the rules' H.
     public init(_ corpus: Corpus, assignment: Digest, trainer: Address, window: Window, rules: TrainingRules, steps: Int? = nil) {
-        self.corpus = corpus
+        (self.corpus, self.assignment, self.trainer, self.window) = (corpus, assignment, trainer, window)
         (self.steps, rows) = (steps ?? Int(rules.innerSteps), Int(rules.rows))
         philox = Philox(Digest.tagged("assay/shard/1") {
             $0.append(assignment)

@@ -32,6 +32,9 @@ public enum WindowError: Error, Hashable, Sendable {
     case payload(PayloadError)
     case stepsNotAllowed(Int, allowed: ClosedRange<UInt32>)
     case stepsNotInSegments(Int, segmentSteps: UInt32)
+    case microBatchesDoNotDivideRows(UInt32, rows: UInt32)
+    /// The stages that were to do the steps did not, and nobody waits for them any more.
+    case stages(StageError)
 }
 
 /// What came of a window's training.
@@ -62,6 +65,12 @@ public enum Behaviour: String, Sendable, CaseIterable {
     case nonsense
 }
 
+/// Who does a trainer's inner steps where it is not this process alone: the stages of a pipeline.
+public protocol InnerEngine: AnyObject {
+    /// Steps of a window, from this state on. - Returns: the loss of the last.
+    func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void) throws(StageError) -> Float
+}
+
 /// Stations 1 to 4 in one: a window's training, and any part of it again.
 public final class WindowTrainer {
     public let rules: TrainingRules
@@ -69,19 +78,23 @@ public final class WindowTrainer {
     public let table: ParameterTable
     public let corpus: Corpus
     public let compressor: any Compressor
-    public let model: Model
+    public let kernels: Kernels
+    /// The whole model, made when it is first needed: where stages do the steps, it never is.
+    public private(set) lazy var model = Model(shape: shape, rows: Int(rules.rows), microBatches: Int(rules.microBatches), kernels: kernels)
+    /// Nil: the model here does the steps.
+    public var engine: (any InnerEngine)?
     private let loop: InnerLoop
-    var kernels: Kernels { model.kernels }
 
     public convenience init(genesis: Genesis, corpus: Corpus, threads: Int, path: KernelPath = .current) throws {
         try self.init(shape: try ModelShape(genesis.model), rules: genesis.training, corpus: corpus, threads: threads, path: path)
     }
     public init(shape: ModelShape, rules: TrainingRules, corpus: Corpus, threads: Int, path: KernelPath = .current) throws {
         (self.shape, self.rules) = (shape, rules)
+        guard rules.microBatches > 0, rules.rows.isMultiple(of: rules.microBatches) else { throw WindowError.microBatchesDoNotDivideRows(rules.microBatches, rows: rules.rows) }
         table = ParameterTable(shape)
         self.corpus = corpus
-        model = Model(shape: shape, rows: Int(rules.rows), threads: threads, path: path)
-        compressor = try Compressors.make(rules, table: table, kernels: model.kernels)
+        kernels = Kernels(path: path, threads: threads)
+        compressor = try Compressors.make(rules, table: table, kernels: kernels)
         loop = InnerLoop(shape: shape, rules: OptimizerRules(rules))
     }
 
@@ -112,7 +125,10 @@ public final class WindowTrainer {
     private func context(_ opening: WindowOpening) -> CompressionContext { CompressionContext(assignment: opening.assignment, rank: opening.pace.map { Int($0.rank) }) }
 
     /// Trains steps of a window.
-    public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void = { _, _ in }) -> Float {
+    public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void = { _, _ in }) throws(WindowError) -> Float {
+        if let engine {
+            do { return steps.isEmpty ? 0 : try engine.run(&state, steps: steps, shard: shard, progress: progress) } catch { throw .stages(error) }
+        }
         var loss: Float = 0
         for step in steps {
             loss = loop.step(&state, batch: shard.batch(step: step), model: model).loss
@@ -132,16 +148,21 @@ public final class WindowTrainer {
             guard let whole = UInt32(exactly: steps), rules.allowedSteps.contains(whole) else { throw .stepsNotAllowed(steps, allowed: rules.allowedSteps) }
             guard steps.isMultiple(of: segment) else { throw .stepsNotInSegments(steps, segmentSteps: rules.segmentSteps) }
         }
-        do throws(PayloadError) { return try train(opening, steps, segment, behaviour, progress) } catch { throw .payload(error) }
+        return try train(opening, steps, segment, behaviour, progress)
     }
 
-    private func train(_ opening: WindowOpening, _ steps: Int, _ segment: Int, _ behaviour: Behaviour, _ progress: (Int, Float) -> Void) throws(PayloadError) -> WindowResult {
-        let start = try start(opening), shard = shard(opening)
+    /// What a payload is refused for, as what a window is not trained for.
+    private func payload<Value>(_ body: () throws(PayloadError) -> Value) throws(WindowError) -> Value {
+        do { return try body() } catch { throw .payload(error) }
+    }
+
+    private func train(_ opening: WindowOpening, _ steps: Int, _ segment: Int, _ behaviour: Behaviour, _ progress: (Int, Float) -> Void) throws(WindowError) -> WindowResult {
+        let start = try payload { () throws(PayloadError) in try self.start(opening) }, shard = shard(opening)
         var state = openingState(start, opening)
         var digests = [state.digest], loss: Float = 0
         let honestSteps = behaviour == .lazy ? max(1, steps / 10) : behaviour == .noise || behaviour == .nonsense ? 0 : steps
         for first in stride(from: 0, to: steps, by: segment) {
-            if first < honestSteps { loss = run(&state, steps: first..<min(first + segment, honestSteps), shard: shard, progress: progress) }
+            if first < honestSteps { loss = try run(&state, steps: first..<min(first + segment, honestSteps), shard: shard, progress: progress) }
             digests.append(state.digest)
         }
         var delta = PseudoGradient.delta(overwriting: start, end: state.parameters, residual: opening.residual, kernels)
@@ -156,7 +177,7 @@ public final class WindowTrainer {
             })
             for index in 0..<delta.count { delta.pointer[index] = Float(Int64(generator.below(2_001)) - 1_000) * 1e-6 }
         }
-        var compressed = try compress(delta, opening)
+        var compressed = try payload { () throws(PayloadError) in try compress(delta, opening) }
         if behaviour == .nonsense {
             var generator = SeededGenerator(Digest.tagged("nonsense") {
                 $0.append(opening.trainer)
@@ -172,9 +193,9 @@ public final class WindowTrainer {
     }
 
     /// The state at the beginning of a segment, computed from the opening.
-    public func state(at segment: Int, of opening: WindowOpening) throws(PayloadError) -> InnerState {
-        var state = openingState(try start(opening), opening)
-        _ = run(&state, steps: 0..<segment * Int(rules.segmentSteps), shard: shard(opening))
+    public func state(at segment: Int, of opening: WindowOpening) throws(WindowError) -> InnerState {
+        var state = openingState(try payload { () throws(PayloadError) in try start(opening) }, opening)
+        _ = try run(&state, steps: 0..<segment * Int(rules.segmentSteps), shard: shard(opening))
         return state
     }
 

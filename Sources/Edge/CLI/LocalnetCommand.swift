@@ -19,6 +19,7 @@ struct LocalnetCommand: AsyncParsableCommand {
         @Option(name: .long, help: "Seconds of a window's commit phase at the most.") var windowSeconds: Double?
         @Option(name: .long, help: "Seconds after which the committee is read anew from the stakes; 0 for never.") var epochSeconds: Double?
         @Option(name: .long, help: "Another file of rules than Genesis/localnet.json.") var rules: String?
+        @Option(name: .long, help: "Processes that each honest trainer's layers are spread over.") var stages = 1
         @Flag(name: .long, help: "Leave it running in the background.") var detach = false
         @OptionGroup var output: JSONOption
 
@@ -26,7 +27,7 @@ struct LocalnetCommand: AsyncParsableCommand {
             let options = Localnet.Options(
                 home: file(home), validators: validators, trainers: trainers, windows: windows, data: file(data), model: model,
                 adversaries: adversaries.map { $0.split(separator: ",").map(String.init) } ?? [], threads: threads, windowSeconds: windowSeconds, epochSeconds: epochSeconds,
-                rules: rules.map(file), json: output.json)
+                rules: rules.map(file), stages: stages, json: output.json)
             let code = detach ? try await Localnet.detach(options) : try await Localnet.up(options)
             if code != 0 { throw ExitCode(code) }
         }

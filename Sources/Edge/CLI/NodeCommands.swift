@@ -56,8 +56,16 @@ struct TrainerCommand: AsyncParsableCommand {
     struct Join: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Register and stake if that is not done, join the run, and train until it ends.")
         @Option(name: .long, help: "The trainer's home, with node.json, genesis and keys.") var home: String
+        @Option(name: .long, help: "s/S: this process has the s-th of S parts of the layers, from 0, which is the trainer. The others only compute.") var stage: String?
+        @Option(name: .long, help: "HOST:PORT where stage s − 1 reaches this one; not for stage 0.") var listen: String?
+        @Option(name: .long, help: "HOST:PORT where stage s + 1 listens; not for the last.") var next: String?
+        @Option(name: .long, help: "Seconds without a byte after which another stage counts as lost.") var stageTimeout: Double = 300
         @Flag(name: .long, help: .hidden) var exitWithParent = false
         @OptionGroup var output: JSONOption
-        func run() async throws { try await TrainerNode.run(home: NodeHome(file(home)), exitWithParent: exitWithParent, json: output.json) }
+        func validate() throws { if stage == nil, listen != nil || next != nil { throw ValidationError("--listen and --next belong to --stage s/S") } }
+        func run() async throws {
+            let place = try stage.map { try StagePlace(stage: $0, listen: listen, next: next, timeoutSeconds: stageTimeout) }
+            try await TrainerNode.run(home: NodeHome(file(home)), place: place, exitWithParent: exitWithParent, json: output.json)
+        }
     }
 }

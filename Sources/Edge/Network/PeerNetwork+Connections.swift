@@ -54,17 +54,7 @@ extension PeerNetwork {
         }
     }
 
-    func configuration(server: Bool) -> TLSConfiguration {
-        var configuration = server
-            ? TLSConfiguration.makeServerConfiguration(certificateChain: [.certificate(identity.certificate)], privateKey: .privateKey(identity.key))
-            : TLSConfiguration.makeClientConfiguration()
-        configuration.certificateChain = [.certificate(identity.certificate)]
-        configuration.privateKey = .privateKey(identity.key)
-        configuration.minimumTLSVersion = .tlsv13
-        // Full verification by the callback below, which pins keys; no authority vouches for anybody here.
-        configuration.certificateVerification = .noHostnameVerification
-        return configuration
-    }
+    func configuration(server: Bool) -> TLSConfiguration { identity.configuration(server: server) }
 
     /// - Parameter dial: nil for a connection that came.
     private func setUp(_ channel: any Channel, dial: Dial?, _ tls: NIOSSLContext) -> EventLoopFuture<Void> {

@@ -50,6 +50,7 @@ public struct GenesisFile: Codable, Sendable {
         public var minimumSteps, maximumSteps, keptValues, valueBits, oneOf, trimmedSharePerMillion, centeringRounds: UInt32?
         public var centeringRadius: Double?
         public var adaptation: Adaptation?
+        public var microBatches: UInt32?
     }
     public struct Adaptation: Codable, Sendable {
         public var windows, energyPerMillion, minimumRank, maximumRank: UInt32
@@ -136,6 +137,7 @@ extension GenesisFile.Training {
             throw Failure("training: \(innerSteps) inner steps in segments of \(segmentSteps)", remedy: "segmentSteps must be at least 2, divide innerSteps, and give at most 16 segments.")
         }
         guard rows > 0, rows <= 4_096, randomBatches > 0, residualRestart > 0 else { throw Failure("training: rows (1…4096), randomBatches and residualRestart must be positive") }
+        guard (1...rows).contains(microBatches ?? 1), rows.isMultiple(of: microBatches ?? 1) else { throw Failure("training: microBatches is \(microBatches ?? 1), but must be positive and divide the \(rows) rows") }
         let delay: TrainingRules.Delay = try rule(self.delay, "delay"), compressor: TrainingRules.Compressor = try rule(self.compressor, "compressor")
         let aggregation: TrainingRules.Aggregation = try rule(self.aggregation ?? "clipped-mean", "aggregation")
         try checkCompressor(compressor)
@@ -156,7 +158,8 @@ extension GenesisFile.Training {
             weightDecay: bits(weightDecay, "weightDecay"), gradientClip: bits(gradientClip, "gradientClip"),
             randomBatches: randomBatches, ownBatches: ownBatches, seed: seed,
             keptValues: keptValues ?? 32, valueBits: valueBits ?? 8, oneOf: oneOf ?? 1_000, aggregation: aggregation,
-            trimmedShare: trimmedSharePerMillion ?? 200_000, centeringRounds: centeringRounds ?? 3, centeringRadius: bits(centeringRadius ?? 1, "centeringRadius"))
+            trimmedShare: trimmedSharePerMillion ?? 200_000, centeringRounds: centeringRounds ?? 3, centeringRadius: bits(centeringRadius ?? 1, "centeringRadius"),
+            microBatches: microBatches ?? 1)
     }
 
     private func checkCompressor(_ compressor: TrainingRules.Compressor) throws {

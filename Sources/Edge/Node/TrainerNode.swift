@@ -18,6 +18,8 @@ public actor TrainerNode {
     private let clients: [RPCClient]
     private let blobs: BlobStore
     private let engine: ComputeEngine
+    /// Nil where this process has all layers.
+    private let pipeline: StagePipeline?
     private let queue = ComputeQueue(name: "training")
     private let behaviour: Behaviour
     private let isCopycat: Bool
@@ -30,7 +32,7 @@ public actor TrainerNode {
     private var isOver = false
     private var failure: (any Error)?
 
-    init(genesis: Genesis, file: NodeFile, home: NodeHome, corpus: Corpus, log: Logger) throws {
+    init(genesis: Genesis, file: NodeFile, home: NodeHome, corpus: Corpus, place: StagePlace?, log: Logger) throws {
         (self.genesis, self.log, name) = (genesis, log, file.name)
         let password = try home.password()
         owner = try Keystore.read(home.ownerKeystore, password: password)
@@ -41,6 +43,16 @@ public actor TrainerNode {
         blobs = try BlobStore(home.url.appending(path: "blobs"))
         engine = try ComputeEngine(genesis: genesis, corpus: corpus, blobs: blobs, threads: file.threads)
         try engine.firstParameters(genesis)
+        pipeline = try place.map { [engine, nodeKey] place in
+            try StagePipeline(engine.trainer, genesis: genesis.digest, nodeKey: nodeKey, place: place, log: log) { event in
+                switch event {
+                case .connected(let place): log.info("connected to stage 1 at \(place)")
+                case .failed(let error): log.warning("\(error)")
+                case .done: break
+                }
+            }
+        }
+        engine.trainer.engine = pipeline
         isCopycat = file.behaviour == "copycat"
         guard let behaviour = Behaviour(rawValue: isCopycat ? "noise" : file.behaviour ?? "honest") else {
             throw Failure("node file \(home.nodeFile.path): unknown behaviour “\(file.behaviour ?? "")”", remedy: "Known are: honest, \(Localnet.Options.knownAdversaries.joined(separator: ", ")).")
@@ -55,12 +67,14 @@ public actor TrainerNode {
     }
 
     /// `assay trainer join`.
-    public static func run(home: NodeHome, exitWithParent: Bool, json: Bool) async throws {
+    /// - Parameter place: nil where this process is to have all layers.
+    public static func run(home: NodeHome, place: StagePlace? = nil, exitWithParent: Bool, json: Bool) async throws {
+        if let place, place.number > 0 { return try await StageNode.run(home: home, place: place, exitWithParent: exitWithParent, json: json) }
         let file = try home.read(role: .trainer)
         let log = NodeProcess.log(file.name)
         let (genesis, corpus) = try NodeProcess.load(home, file)
         try await NodeProcess.untilTold(exitWithParent: exitWithParent) {
-            let node = try TrainerNode(genesis: genesis, file: file, home: home, corpus: corpus, log: log)
+            let node = try TrainerNode(genesis: genesis, file: file, home: home, corpus: corpus, place: place, log: log)
             try await node.join()
             try await node.work()
         }
@@ -121,6 +135,7 @@ public actor TrainerNode {
     private func work() async throws {
         defer {
             for task in running.values { task.cancel() }
+            pipeline?.end()
             queue.stop()
         }
         var turn = 0
@@ -207,6 +222,7 @@ public actor TrainerNode {
             }
         }
         log.debug("window \(window) trained, loss \(loss)")
+        if let report = pipeline?.report { log.info("window \(window): \(report)") }
         return .trained(job.window, result)
     }
 

@@ -37,6 +37,7 @@ extension Localnet {
         if let seconds = options.windowSeconds { arguments += ["--window-seconds", "\(seconds)"] }
         if let seconds = options.epochSeconds { arguments += ["--epoch-seconds", "\(seconds)"] }
         if let rules = options.rules { arguments += ["--rules", rules.path] }
+        if options.stages > 1 { arguments += ["--stages", "\(options.stages)"] }
         if !options.adversaries.isEmpty { arguments += ["--adversaries", options.adversaries.joined(separator: ",")] }
         try? FileManager.default.removeItem(at: Network.file(options.home))
         let log = options.home.deletingLastPathComponent().appending(path: options.home.lastPathComponent + ".log")
@@ -126,8 +127,19 @@ private actor Run {
         }
         clients = layout.validators.map { RPCClient("http://\($0.file.rpc!)") }
         try await waitForValidators()
+        let each = options.stages - 1, ports = try freePorts(layout.trainers.count * each), stagePorts = layout.trainers.indices.map { Array(ports[$0 * each..<($0 + 1) * each]) }
         for (index, trainer) in layout.trainers.enumerated() {
-            children.append(try ChildProcess(name: "trainer-\(index)", executable: Localnet.program, arguments: ["trainer", "join", "--home", trainer.home.url.path, "--exit-with-parent"], environment: environment, log: trainer.home.log))
+            let place = trainer.role == "honest" && options.stages > 1 ? ["--stage", "0/\(options.stages)", "--next", "127.0.0.1:\(stagePorts[index][0])"] : []
+            children.append(try ChildProcess(name: "trainer-\(index)", executable: Localnet.program, arguments: ["trainer", "join", "--home", trainer.home.url.path, "--exit-with-parent"] + place, environment: environment, log: trainer.home.log))
+        }
+        for (index, trainer) in layout.trainers.enumerated() where trainer.role == "honest" {
+            for stage in 0..<options.stages where stage > 0 {
+                let next = stage + 1 < options.stages ? ["--next", "127.0.0.1:\(stagePorts[index][stage])"] : []
+                children.append(try ChildProcess(
+                    name: "trainer-\(index) stage \(stage)", executable: Localnet.program,
+                    arguments: ["trainer", "join", "--home", trainer.home.url.path, "--exit-with-parent", "--stage", "\(stage)/\(options.stages)", "--listen", "127.0.0.1:\(stagePorts[index][stage - 1])"] + next,
+                    environment: environment, log: trainer.home.url.appending(path: "stage-\(stage).txt")))
+            }
         }
         let network = network()
         try writeJSON(network, to: Localnet.Network.file(options.home))

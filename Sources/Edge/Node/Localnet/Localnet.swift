@@ -14,16 +14,18 @@ public enum Localnet {
         public var model: String
         public var adversaries: [String]
         public var threads: Int
+        /// Processes that each honest trainer's layers are spread over.
+        public var stages: Int
         public var windowSeconds: Double?
         public var epochSeconds: Double?
         public var rules: URL?
         public var json: Bool
 
         public init(home: URL, validators: Int, trainers: Int, windows: Int?, data: URL, model: String, adversaries: [String], threads: Int,
-                    windowSeconds: Double? = nil, epochSeconds: Double? = nil, rules: URL? = nil, json: Bool = false) {
+                    windowSeconds: Double? = nil, epochSeconds: Double? = nil, rules: URL? = nil, stages: Int = 1, json: Bool = false) {
             (self.home, self.validators, self.trainers, self.windows) = (home.standardizedFileURL, validators, trainers, windows)
             (self.data, self.model, self.adversaries, self.threads) = (data.standardizedFileURL, model, adversaries, threads)
-            (self.windowSeconds, self.epochSeconds, self.rules, self.json) = (windowSeconds, epochSeconds, rules, json)
+            (self.windowSeconds, self.epochSeconds, self.rules, self.stages, self.json) = (windowSeconds, epochSeconds, rules, stages, json)
         }
 
         static let knownAdversaries = ["lazy", "copycat", "noise", "signflip", "nonsense"]
@@ -32,6 +34,7 @@ public enum Localnet {
             guard (1...32).contains(validators) else { throw Failure("--validators \(validators): allowed is 1…32") }
             guard (1...64).contains(trainers) else { throw Failure("--trainers \(trainers): allowed is 1…64") }
             guard (1...64).contains(threads) else { throw Failure("--threads \(threads): allowed is 1…64") }
+            guard (1...64).contains(stages) else { throw Failure("--stages \(stages): allowed is 1…64") }
             if let windows, windows < 1 { throw Failure("--windows \(windows): at least one") }
             for name in adversaries where !Options.knownAdversaries.contains(name) {
                 throw Failure("--adversaries: “\(name)” is not known", remedy: "Known are: \(Options.knownAdversaries.joined(separator: ", ")).")

@@ -1,0 +1,102 @@
+import AssayCrypto
+import AssayPrimitives
+
+/// What neighbouring stages tell each other: a header that says what it is, and bytes. Floats are little-endian, exact.
+///
+/// Header: kind (u8), step (u64), part (u32), length (u64), digest of the bytes (32).
+public struct StageMessage: Hashable, Sendable {
+    public enum Kind: UInt8, CaseIterable, Sendable {
+        /// The first on a connection, both ways.
+        case greeting = 0
+        /// Steps that are to be done, and from what.
+        case order = 1
+        /// θ, m or v of a stage: `part` is 3 · stage + 0, 1 or 2.
+        case stateIn = 2, stateOut = 3
+        /// The residual stream of micro-batch `part`, and its gradient.
+        case activation = 4, activationGradient = 5
+        /// A tied token matrix: the head's part of its gradient on the way to the first stage, its parameters on the way to the last.
+        case tokenGradient = 6, tokenParameters = 7
+        /// Sum of squares of the gradient so far; then loss and norm of the step, on which all stages decide alike.
+        case norm = 8, result = 9
+        /// Where the stages' time went, at the end of an order.
+        case times = 10
+        /// Why there is no answer, from wherever it went wrong.
+        case failure = 11
+    }
+    public static let headerBytes = 53
+
+    public struct Header: Hashable, Sendable {
+        public var kind: Kind
+        public var step: UInt64
+        public var part: UInt32
+        public var length: UInt64
+        public var digest: Digest
+    }
+    public var header: Header
+    public var bytes: [UInt8]
+
+    public init(_ kind: Kind, step: UInt64 = 0, part: Int = 0, _ bytes: [UInt8]) {
+        header = Header(kind: kind, step: step, part: UInt32(part), length: UInt64(bytes.count), digest: Digest.sha256(bytes))
+        self.bytes = bytes
+    }
+    /// What came over a link. Its length is checked here, its digest where somebody takes it.
+    public init(_ header: Header, received bytes: [UInt8]) throws(StageLinkError) {
+        guard header.length == UInt64(bytes.count) else { throw .wrongLength(header.kind, found: UInt64(bytes.count), expected: header.length) }
+        (self.header, self.bytes) = (header, bytes)
+    }
+}
+
+extension StageMessage.Header {
+    public var encoded: [UInt8] {
+        var encoder = CanonicalEncoder(reserving: StageMessage.headerBytes)
+        encoder.append(kind.rawValue)
+        encoder.append(step)
+        encoder.append(part)
+        encoder.append(length)
+        encoder.append(digest)
+        return encoder.bytes
+    }
+
+    /// - Parameter limits: of lengths, from the shape; what is longer is refused before anything waits for it.
+    public init(_ bytes: [UInt8], limits: StageLimits) throws(StageLinkError) {
+        guard bytes.count == StageMessage.headerBytes, let first = bytes.first else { throw .noHeader(bytes: bytes.count) }
+        guard let kind = StageMessage.Kind(rawValue: first) else { throw .unknownKind(first) }
+        var decoder = CanonicalDecoder(bytes)
+        do {
+            _ = try decoder.uint8()
+            let step = try decoder.uint64(), part = try decoder.uint32(), length = try decoder.uint64()
+            self.init(kind: kind, step: step, part: part, length: length, digest: try decoder.value())
+        } catch { throw .noHeader(bytes: bytes.count) }
+        let limit = limits.bytes(of: kind)
+        guard length <= UInt64(limit) else { throw .tooLong(kind, found: length, limit: limit) }
+    }
+}
+
+/// The longest that a message of each kind can be in a run: from the model's shape, never from what a peer says.
+public struct StageLimits: Hashable, Sendable {
+    private let activation, tokens, state: Int
+    public static let small = 1_024
+
+    public init(shape: ModelShape, rows: Int, microBatches: Int, stages: Int) {
+        activation = rows / microBatches * shape.context * shape.width * 4
+        tokens = shape.vocabulary * shape.width * 4
+        state = ModelPart.split(shape, stages: stages).map { ParameterTable(shape, $0).count * 4 }.max() ?? 0
+    }
+    /// Before the peer has said who it is.
+    public static let stranger = StageLimits()
+    private init() { (activation, tokens, state) = (0, 0, 0) }
+
+    public func bytes(of kind: StageMessage.Kind) -> Int {
+        switch kind {
+        case .stateIn, .stateOut: state
+        case .activation, .activationGradient: activation
+        case .tokenGradient, .tokenParameters: tokens
+        case .norm: 8
+        case .result: 12
+        case .times: 4_096
+        case .greeting, .order, .failure: StageLimits.small
+        }
+    }
+    /// Of any kind.
+    public var most: Int { max(activation, tokens, state, 4_096) }
+}

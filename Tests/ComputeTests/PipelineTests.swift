@@ -1,0 +1,214 @@
+import AssayCrypto
+import AssayPrimitives
+import AssayProtocol
+import AssayTensor
+import AssayTraining
+import Testing
+
+/// Micro-batches and stages: the bits of whole runs, whoever computes which layers.
+@Suite struct PipelineTests {
+    static let shapes = [
+        ModelShape(vocabulary: 101, context: 19, width: 36, heads: 2, layers: 4, biases: true),
+        ModelShape(vocabulary: 101, context: 19, width: 36, heads: 2, layers: 4, style: .llama, hidden: 75, keyValueHeads: 1, tied: false),
+        ModelShape(vocabulary: 67, context: 11, width: 24, heads: 2, layers: 3, biases: false, tied: false),
+        ModelShape(vocabulary: 67, context: 11, width: 24, heads: 2, layers: 3, style: .llama, hidden: 40, tied: true),
+    ]
+
+    /// A run's batches are drawn before it, so that any stage may ask for any step.
+    private static func batches(_ shape: ModelShape, seed: UInt64, steps: Int) -> [Batch] {
+        var generator = SeededGenerator(seed: seed, stream: 1)
+        return (0..<steps).map { _ in GoldenRun.batch(shape: shape, rows: GoldenRun.rows, &generator) }
+    }
+    private static func piped(_ shape: ModelShape, seed: UInt64 = 1, stages: Int, microBatches: Int, threads: Int = 1, path: KernelPath = .current, steps: Int, segments: Int = 2) throws -> Digest {
+        let pipeline = LocalPipeline(shape: shape, rows: GoldenRun.rows, microBatches: microBatches, rules: OptimizerRules(), stages: stages, threads: threads, path: path)
+        var state = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: seed)))
+        let batches = batches(shape, seed: seed, steps: steps)
+        for segment in 0..<segments {
+            let steps = segment * steps / segments..<(segment + 1) * steps / segments
+            _ = try pipeline.run(&state, StageOrder(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: steps, from: state), batches: { batches[$0] })
+        }
+        return state.parameters.blobRoot
+    }
+
+    // MARK: Micro-batches
+
+    /// In f32 a gradient's chains go on from micro-batch to micro-batch as they do within one, so their number changes no bit. In i8 each has scales of its own.
+    static let llamaRoot200 = "0xf2459c9de6b18017a23cdb88e5d1e67ae134b8a2794bc00f57744e305110b5a1"
+    static let integerRoots = [
+        1: "0x6fb368d80a27dcce9100e68dfffe72d418146c99a640fd9d58f45dd7c2b09537",
+        2: "0xef1ed42ac302d66d9993079e8602419affbfc067aceca650df9cd4cbefceb076",
+        4: "0xce49290fecb9bb5a89c5e4ade9b57d1b6bd2c20be377bcd9b60b739cc52a1a09",
+    ]
+    static let llamaIntegerRoots = [
+        1: "0x3117ccda27a0ec200cbc5cd8e226a34a8c769d03ee78a2a9768ae26d1d3cef07",
+        2: "0xb969240d47716d4f2f236adda0182b8416ff7b4727da2959855671f350b5450f",
+        4: "0xd310b3233b774cf4a46633c7b4179a70a3ca28b2babd1d2ba7588a4c940877a8",
+    ]
+    static let committed: [(shape: ModelShape, roots: [Int: String])] = [
+        (.micro, [1: GoldenTests.microRoot200, 2: GoldenTests.microRoot200, 4: GoldenTests.microRoot200]), (ModelShape.micro.with(.i8), integerRoots),
+        (.microLlama, [1: llamaRoot200, 2: llamaRoot200, 4: llamaRoot200]), (ModelShape.microLlama.with(.i8), llamaIntegerRoots),
+    ]
+
+    @Test(arguments: KernelPath.available, [1, 2])
+    func `two hundred steps in any number of micro-batches and stages end on the committed root, on every path and number of threads`(path: KernelPath, threads: Int) throws {
+        for (shape, roots) in Self.committed {
+            for (microBatches, root) in roots.sorted(by: { $0.key < $1.key }) {
+                var whole = GoldenRun(shape: shape, microBatches: microBatches, threads: threads, path: path)
+                #expect("\(whole.root(after: 200))" == root, "\(shape.style.name) \(shape.profile) M = \(microBatches)")
+                let piped = try Self.piped(shape, stages: 2, microBatches: microBatches, threads: threads, path: path, steps: 200)
+                #expect("\(piped)" == root, "S = 2, \(shape.style.name) \(shape.profile) M = \(microBatches)")
+            }
+        }
+    }
+
+    @Test(arguments: PipelineTests.shapes, [NumericsProfile.f32, .i8])
+    func `any number of stages ends on the root of one, tied or not, with biases or without`(shape: ModelShape, profile: NumericsProfile) throws {
+        let shape = shape.with(profile), steps = 200
+        for microBatches in [1, 2, 4] {
+            var whole = GoldenRun(shape: shape, seed: 5, microBatches: microBatches)
+            let root = whole.root(after: steps)
+            for stages in 2...3 {
+                #expect(try Self.piped(shape, seed: 5, stages: stages, microBatches: microBatches, steps: steps) == root, "S = \(stages), M = \(microBatches)")
+            }
+        }
+    }
+
+    @Test(arguments: [ModelShape.micro, .microLlama])
+    func `in f32 gradients of two and four micro-batches are those of the whole batch, in i8 but for rounding, and losses are the same bits`(shape: ModelShape) {
+        gradientsAgree(shape, within: 0)
+        gradientsAgree(shape.with(.i8), within: 0.02)
+    }
+    private func gradientsAgree(_ shape: ModelShape, within share: Double) {
+        let batch = Self.batches(shape, seed: 3, steps: 1)[0], parameters = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 3))
+        func gradient(_ microBatches: Int) -> (Float, FloatBuffer) {
+            let gradient = FloatBuffer(count: parameters.count)
+            return (Model(shape: shape, rows: GoldenRun.rows, microBatches: microBatches).lossAndGradient(parameters, batch, into: gradient), gradient)
+        }
+        let (loss, whole) = gradient(1)
+        for microBatches in [2, 4] {
+            let (other, parts) = gradient(microBatches)
+            #expect(other.bitPattern == loss.bitPattern)
+            for entry in ParameterTable(shape).entries {
+                let norm = entry.range.reduce(0.0) { $0 + Double(whole[$1]) * Double(whole[$1]) }.squareRoot()
+                let difference = entry.range.reduce(0.0) { $0 + Double(whole[$1] - parts[$1]) * Double(whole[$1] - parts[$1]) }.squareRoot()
+                #expect(difference <= share * norm, "\(entry.name): \(difference) of \(norm)")
+            }
+        }
+    }
+
+    @Test func `a model with micro-batches judges any number of sequences as one without`() {
+        let shape = ModelShape.micro, parameters = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 3)), batch = Self.batches(shape, seed: 3, steps: 1)[0]
+        let whole = Model(shape: shape, rows: GoldenRun.rows), parts = Model(shape: shape, rows: GoldenRun.rows, microBatches: 2)
+        #expect(parts.tokenLosses(parameters, batch) == whole.tokenLosses(parameters, batch))
+        #expect(parts.loss(parameters, batch).bitPattern == whole.loss(parameters, batch).bitPattern)
+        let three = Batch(inputs: Array(batch.inputs.prefix(96)), targets: Array(batch.targets.prefix(96)), rows: 3, context: 32)
+        #expect(parts.tokenLosses(parameters, three) == Array(whole.tokenLosses(parameters, batch).prefix(96)))
+    }
+
+    @Test func `a step that is not finite is skipped by every stage, and the next goes on`() throws {
+        let shape = ModelShape.micro
+        var start = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: 3)))
+        start.parameters[100] = .infinity
+        let before = start.copy(), batches = Self.batches(shape, seed: 3, steps: 2)
+        let pipeline = LocalPipeline(shape: shape, rows: GoldenRun.rows, microBatches: 2, rules: OptimizerRules(), stages: 2)
+        _ = try pipeline.run(&start, StageOrder(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: 0..<2, from: start), batches: { batches[$0] })
+        #expect(start.step == before.step + 2 && start.stepsSinceReset == 0)
+        #expect(start.parameters == before.parameters && start.m == before.m && start.v == before.v)
+    }
+
+    @Test func `a window trained by stages has the payload and the trajectory of one trained by a model`() throws {
+        var run = SmallRun()
+        run.rules.microBatches = 2
+        let alone = try run.trainer().train(run.opening()), trainer = try run.trainer()
+        let pipeline = LocalPipeline(shape: trainer.shape, rows: 2, microBatches: 2, rules: OptimizerRules(run.rules), stages: 2)
+        trainer.engine = pipeline
+        let piped = try trainer.train(run.opening())
+        #expect(piped.payloadRoot == alone.payloadRoot && piped.trajectory == alone.trajectory && piped.loss.bitPattern == alone.loss.bitPattern)
+        let (there, here) = (try trainer.state(at: 3, of: run.opening()), try run.trainer().state(at: 3, of: run.opening()))
+        #expect(there.digest == here.digest)
+        #expect(pipeline.times.count == 2 && pipeline.times.allSatisfy { $0.whole > 0 && $0.waiting >= 0 && $0.waiting <= $0.whole * 1.01 })
+        run.rules.microBatches = 3
+        #expect(throws: WindowError.microBatchesDoNotDivideRows(3, rows: 2)) { try run.trainer() }
+    }
+
+    // MARK: Parts
+
+    @Test(arguments: shapes + [.tiny, .micro])
+    func `parts are as even as can be, and their tensors together are the whole model's`(shape: ModelShape) {
+        let whole = ParameterTable(shape)
+        for stages in 1...shape.layers {
+            let parts = ModelPart.split(shape, stages: stages), sizes = parts.map(\.layers.count)
+            #expect(parts.flatMap { Array($0.layers) } == Array(0..<shape.layers))
+            #expect(sizes.max()! - sizes.min()! <= 1 && sizes == sizes.sorted(by: >))
+            let tables = parts.map { ParameterTable(shape, $0) }
+            #expect(tables.flatMap { table in table.entries.map { "\($0.name) \($0.offset + table.start) \($0.count)" } } == whole.entries.map { "\($0.name) \($0.offset) \($0.count)" })
+            #expect(tables.reduce(0) { $0 + $1.count } == whole.count)
+        }
+    }
+
+    // MARK: The schedule
+
+    @Test func `every micro-batch goes forward and backward once, in order, and no more are alive than there are stages from here on`() {
+        for stages in 1...9 {
+            for microBatches in 1...12 {
+                for stage in 0..<stages {
+                    let operations = PipelineSchedule.operations(stage: stage, stages: stages, microBatches: microBatches)
+                    var forward = 0, backward = 0, most = 0
+                    for operation in operations {
+                        switch operation {
+                        case .forward(let number):
+                            #expect(number == forward)
+                            forward += 1
+                        case .backward(let number):
+                            #expect(number == backward && number < forward)
+                            backward += 1
+                        }
+                        most = max(most, forward - backward)
+                    }
+                    #expect(forward == microBatches && backward == microBatches)
+                    #expect(most == PipelineSchedule.inFlight(stage: stage, stages: stages, microBatches: microBatches) && most <= stages - stage)
+                }
+            }
+        }
+    }
+
+    /// Forward takes one turn, backward two; what is sent arrives with the next turn, through a link that holds one message, behind a writer of its own.
+    @Test func `links that hold one message let every schedule end, writers never hold more than the stages behind, and the bubble is as the formula says`() {
+        for stages in 1...6 {
+            for microBatches in 1...10 {
+                var left = (0..<stages).map { ArraySlice(PipelineSchedule.operations(stage: $0, stages: stages, microBatches: microBatches)) }
+                var ready = [Double](repeating: 0, count: stages), activations = [[Double]](repeating: [], count: stages), gradients = activations
+                var writers = [Int](repeating: 0, count: stages), busy = 0.0, moved = true
+                while moved {
+                    moved = false
+                    for stage in 0..<stages {
+                        guard let operation = left[stage].first else { continue }
+                        let needed: Double?
+                        switch operation {
+                        case .forward(let number): needed = stage == 0 ? 0 : number < activations[stage - 1].count ? activations[stage - 1][number] : nil
+                        case .backward(let number): needed = stage == stages - 1 ? 0 : number < gradients[stage + 1].count ? gradients[stage + 1][number] : nil
+                        }
+                        guard let needed else { continue }
+                        moved = true
+                        left[stage].removeFirst()
+                        let start = max(ready[stage], needed)
+                        if case .forward = operation {
+                            ready[stage] = start + 1
+                            activations[stage].append(ready[stage])
+                        } else {
+                            ready[stage] = start + 2
+                            gradients[stage].append(ready[stage])
+                        }
+                        busy += ready[stage] - start
+                        // Sent and not taken by the next stage, which takes a micro-batch when its turn comes.
+                        if stage + 1 < stages { writers[stage] = max(writers[stage], activations[stage].count - activations[stage + 1].count) }
+                    }
+                }
+                #expect(left.allSatisfy { $0.isEmpty }, "S = \(stages), M = \(microBatches): it stands still")
+                #expect(writers.indices.allSatisfy { writers[$0] <= stages - $0 })
+                let whole = Double(stages) * ready.max()!, bubble = 1 - busy / whole
+                #expect(abs(bubble - PipelineSchedule.bubbleShare(stages: stages, microBatches: microBatches)) < 1e-9, "S = \(stages), M = \(microBatches): \(bubble)")
+            }
+        }
+    }
+}
