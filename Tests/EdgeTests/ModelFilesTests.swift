@@ -1,7 +1,6 @@
 import AssayNode
 import AssayPrimitives
 import AssayProtocol
-import AssayTensor
 import AssayTraining
 import Foundation
 import Testing
@@ -33,8 +32,8 @@ import Testing
             let place = folder.appending(path: shape.style.name), parameters = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1))
             try ModelFiles.write(parameters, shape: shape, to: place)
             try ModelFiles.write(parameters, shape: shape, to: place)
-            #expect(try ModelFiles.read(place, shape: shape) == parameters)
-            #expect(try ModelFiles.read(place.appending(path: "model.safetensors"), shape: shape) == parameters)
+            #expect(try ModelFiles.read(place, shape: shape).blobRoot == parameters.blobRoot)
+            #expect(try ModelFiles.read(place.appending(path: "model.safetensors"), shape: shape).blobRoot == parameters.blobRoot)
             #expect(try FileManager.default.contentsOfDirectory(atPath: place.path).sorted() == ["config.json", "model.safetensors"])
         }
         let otherHeads = ModelShape(vocabulary: 256, context: 32, width: 32, heads: 4, layers: 2)
