@@ -45,6 +45,14 @@ import Testing
         #expect("\(uneven.root(after: 20))" == Self.raggedLlamaRoot)
     }
 
+    @Test func `two hundred steps in micro-batches end on the committed roots: in f32 on that of the whole batch, in i8 each on its own`() {
+        for microBatches in [1, 2, 4] {
+            var floats = GoldenRun(shape: .micro, microBatches: microBatches), integers = GoldenRun(shape: ModelShape.micro.with(.i8), microBatches: microBatches)
+            #expect("\(floats.root(after: 200))" == Self.microRoot200)
+            #expect("\(integers.root(after: 200))" == PipelineTests.integerRoots[microBatches])
+        }
+    }
+
     @Test func `the loss of the golden run falls`() {
         var run = GoldenRun(shape: .micro)
         let first = run.step().loss

@@ -178,6 +178,12 @@ struct SmallGym {
         } catch { return "\(error)" }
     }
 
+    @Test func `an arm's micro-batches divide its workers' sequences, and in f32 change nothing`() throws {
+        let whole = try SmallGym(#"{ "name": "a", "strategy": "diloco" }"#).result(), parts = try SmallGym(#"{ "name": "a", "strategy": "diloco", "microBatches": 2 }"#).result()
+        #expect(parts.root == whole.root && parts.points == whole.points)
+        for wrong in [0, 3] { #expect(complaint(SmallGym("{ \"name\": \"a\", \"strategy\": \"diloco\", \"rows\": 16, \"microBatches\": \(wrong) }")).contains("microBatches")) }
+    }
+
     @Test func `what cannot be is refused by its field`() {
         let a = #"{ "name": "a", "strategy": "adamw" }"#
         #expect(complaint(SmallGym(a)) == "")

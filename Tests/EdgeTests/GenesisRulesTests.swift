@@ -22,6 +22,11 @@ import Testing
         #expect(rules.aggregation == .clippedMean && rules.innerState == .reset && rules.adaptation == nil && rules.allowedSteps == 20...20)
     }
 
+    @Test func `micro-batches are one where nothing is said, and must divide the rows`() throws {
+        #expect(try training().microBatches == 1 && training { $0.microBatches = 2 }.microBatches == 2)
+        for wrong: UInt32 in [0, 3, 5, .max] { #expect(refusal { $0.microBatches = wrong }?.contains("microBatches is \(wrong)") == true) }
+    }
+
     @Test func `what the ledger's windows do not carry is refused by name`() {
         #expect(refusal { $0.innerState = "carry" }?.contains("innerState") == true)
         #expect(refusal { $0.adaptation = .init(windows: 5, energyPerMillion: 950_000, minimumRank: 1, maximumRank: 8) }?.contains("adaptation") == true)

@@ -1,7 +1,6 @@
 import AssayNode
 import AssayPrimitives
 import AssayProtocol
-import AssayTensor
 import AssayTraining
 import Foundation
 import Testing

@@ -140,7 +140,7 @@ struct StageProcessTests {
         }
         try await comes("the failure", course) { !$0.failures.isEmpty || $0.root != nil }
         let error = try #require(course.change { $0.failures.first })
-        #expect(error.stage == 1 && error.stages == 3 && error.step == 8 && error.place == "127.0.0.1:\(middle.port)", "\(error)")
+        #expect(error.stage == 1 && error.stages == 3 && error.step == 8 && error.microBatch != nil && error.place == "127.0.0.1:\(middle.port)", "\(error)")
         for words in ["stage 1/3 at 127.0.0.1:\(middle.port), step 8", "start its stage again"] { #expect(error.description.contains(words), "\(error)") }
         running.append(try await start("1/3", world, port: middle.port, next: last.port))
         try await comes("the end of the window", course) { $0.root != nil }
