@@ -73,6 +73,17 @@ import Testing
         }
     }
 
+    @Test(arguments: KernelPath.available, [1, 2])
+    func `two and three stages end on the root of one, on every path and number of threads, in both profiles`(path: KernelPath, threads: Int) throws {
+        for shape in Self.shapes.suffix(2).flatMap({ [$0.with(.f32), $0.with(.i8)] }) {
+            var whole = GoldenRun(shape: shape, seed: 7, microBatches: 2, path: .reference)
+            let root = whole.root(after: 200)
+            for stages in 2...3 {
+                #expect(try Self.piped(shape, seed: 7, stages: stages, microBatches: 2, threads: threads, path: path, steps: 200) == root, "S = \(stages), \(shape.style.name) \(shape.profile)")
+            }
+        }
+    }
+
     @Test(arguments: [ModelShape.micro, .microLlama])
     func `in f32 gradients of two and four micro-batches are those of the whole batch, in i8 but for rounding, and losses are the same bits`(shape: ModelShape) {
         gradientsAgree(shape, within: 0)
