@@ -61,13 +61,13 @@ public struct Auditor: Sendable {
         let before = window > Window(0) ? views.first { $0.window == window.lowered(by: 1) } : nil
         if window > Window(0), before == nil { throw .notInView(window.lowered(by: 1)) }
         let rules = genesis.training
-        let segments = try Auditor.segments(scope, of: rules.segments)
+        let count = rules.allows(reveal.steps) ? rules.segments(of: reveal.steps) : 0, segments = count == 0 ? [] : try Auditor.segments(scope, of: count)
 
         verdict = AuditVerdict(trainer: trainer, window: window)
         let commitment = GradientCommitment(reveal, trainer: trainer, run: genesis.runID, window: window, genesis: genesis.digest).digest
         verdict.add(.commitment, expected: contribution.commitment, found: commitment)
         verdict.add(.parameters, expected: outer.parametersRoot, found: reveal.parametersRoot)
-        verdict.add(.steps, expected: UInt64(rules.innerSteps), found: UInt64(reveal.steps))
+        verdict.add(.steps, expected: UInt64(count == 0 ? rules.innerSteps : reveal.steps), found: UInt64(reveal.steps))
 
         judgedFact = view.scoreDraws.first { $0.trainer == trainer }?.fact
         if let base = views.first(where: { $0.window == window.next })?.outer {
@@ -79,7 +79,7 @@ public struct Auditor: Sendable {
         let own = before?.contribution(of: trainer).flatMap { $0.state == .judged ? $0.reveal?.payloadRoot : nil }
         let opening = TrainingOpening(parametersRoot: outer.parametersRoot, assignment: assignment, ownPayload: rules.delay == .continued ? own : nil, residualIn: reveal.residualIn)
         for segment in segments {
-            let last = segment == rules.segments - 1
+            let last = segment == count - 1
             waiting.append(.replay(ReplayJob(window: window, validator: auditor, draw: ReplayDraw(trainer: trainer, window: window, segment: segment, withCompression: last),
                                              reveal: reveal, opening: opening, stateRoot: .zero, again: false)))
         }

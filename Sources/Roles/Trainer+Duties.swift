@@ -29,7 +29,7 @@ extension Trainer {
         let name = JobName(.serve, view.window, me)
         guard habit != .withhold, view[.serve].isOpen, let replay = view.replays.first(where: { $0.draw.trainer == me }), replay.stateRoot == nil,
               // The view is a validator's word, and a segment that does not exist would be computed for ever.
-              replay.draw.segment < rules.segments else {
+              rules.allows(replay.reveal.steps), replay.draw.segment < rules.segments(of: replay.reveal.steps) else {
             if view[.serve].closed, jobs[name] == .running {
                 effects.append(.cancel(name))
                 jobs[name] = nil

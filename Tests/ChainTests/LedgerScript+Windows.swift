@@ -34,7 +34,8 @@ extension LedgerScript {
         func root(_ name: String, _ window: Window) -> Digest { Conduct.root("\(name) \(trainer.owner.address) \(window)") }
         let restarts = window.rawValue.isMultiple(of: UInt64(genesis.training.residualRestart))
         return Reveal(parametersRoot: ledger.windowView(window)?.outer?.parametersRoot ?? .zero, payloadRoot: root("payload", window), trajectoryRoot: root("trajectory", window),
-                      residualIn: carriesResiduals && !restarts ? root("residual", window.lowered(by: 1)) : .zero, residualOut: root("residual", window), steps: genesis.training.innerSteps, salt: .zero)
+                      residualIn: carriesResiduals && !restarts ? root("residual", window.lowered(by: 1)) : .zero, residualOut: root("residual", window),
+                      steps: steps[trainer.owner.address] ?? genesis.training.innerSteps, salt: .zero)
     }
     func outerView(_ parameters: Digest) -> OuterView {
         let momentum = Conduct.root("momentum")

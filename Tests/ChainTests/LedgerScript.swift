@@ -10,6 +10,8 @@ import Testing
 struct LedgerScript {
     /// Trainers carry their residual from window to window, and owe it where a compression is replayed.
     var carriesResiduals = false
+    /// What trainers say they did, where that is not H.
+    var steps: [Address: UInt32] = [:]
     typealias Person = WorldGenesis.Person
 
     let world: WorldGenesis
@@ -22,8 +24,8 @@ struct LedgerScript {
     static let token = WorldGenesis.token
     static func tokens(_ count: UInt64) -> U256 { (try? token.multiplied(by: U256(count))) ?? .max }
 
-    init(validators: Int = 4, candidates: Int = 0, trainers: Int = 3, windows: UInt64 = 20, windowMilliseconds: UInt64 = 20_000, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0) throws {
-        world = WorldGenesis(validators: validators, candidates: candidates, trainers: trainers, windows: windows, windowMilliseconds: windowMilliseconds, aggregateLimit: aggregateLimit, epochMilliseconds: epochMilliseconds)
+    init(validators: Int = 4, candidates: Int = 0, trainers: Int = 3, windows: UInt64 = 20, windowMilliseconds: UInt64 = 20_000, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0, allowedSteps: ClosedRange<UInt32>? = nil) throws {
+        world = WorldGenesis(validators: validators, candidates: candidates, trainers: trainers, windows: windows, windowMilliseconds: windowMilliseconds, aggregateLimit: aggregateLimit, epochMilliseconds: epochMilliseconds, allowedSteps: allowedSteps)
         ledger = try Ledger(genesis: world.genesis)
         now = world.genesis.time
     }

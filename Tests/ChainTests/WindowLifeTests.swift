@@ -38,6 +38,24 @@ struct WindowLifeTests {
         #expect(again.tree.root == script.ledger.tree.root && again.logTree.root == script.ledger.logTree.root)
     }
 
+    @Test func `trainers may do fewer or more steps, in whole segments, and are replayed by their own`() throws {
+        var script = try LedgerScript(trainers: 5, windows: 12, allowedSteps: 10...30)
+        script.joinAll()
+        // In segments of 5 steps: 4, 2, 6; and two that no window has.
+        let owners = script.trainerOwners, right = Array(owners[..<3]), wrong = owners[3...]
+        script.steps = [owners[1]: 10, owners[2]: 30, owners[3]: 12, owners[4]: 35]
+        #expect(script.play { $0.ledger.runStatus.over })
+        let views = (0..<12).map { script.view($0) }, draws = views.flatMap(\.replays).map(\.draw)
+        for view in views {
+            #expect(Set(view.judged.map(\.trainer)) == Set(right) && view.aggregated == right.sorted())
+            for refused in view.contributions where wrong.contains(refused.trainer) { #expect(refused.state == .refused(rule: Rule.refusedPayload)) }
+        }
+        for (trainer, segments) in zip(right, [4, 2, 6] as [UInt32]) {
+            let own = draws.filter { $0.trainer == trainer }
+            #expect(own.allSatisfy { $0.segment < segments && (!$0.withCompression || $0.segment == segments - 1) } && own.contains { $0.segment == segments - 1 }, "\(own)")
+        }
+    }
+
     @Test func `replays open when window w + 2 does and all drawn have served, or when they had the time to`() throws {
         var prompt = try WindowLifeTests.started()
         #expect(prompt.play { $0.view(0)[.replayCommit].opened != nil })

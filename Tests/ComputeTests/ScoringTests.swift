@@ -79,7 +79,7 @@ import Testing
         let trainer = try run.trainer(), compressor = trainer.compressor
         let one = try trainer.train(run.opening(trainer: 1)), two = try trainer.train(run.opening(trainer: 2))
         func refusal(_ payload: [UInt8], _ trajectory: [UInt8], _ earlier: [[UInt8]]) -> FastChecks.Refusal? {
-            do throws(FastChecks.Refusal) { try FastChecks.check(payload: payload, trajectory: trajectory, earlier: earlier, rules: run.rules, compressor: compressor) } catch { return error }
+            do throws(FastChecks.Refusal) { try FastChecks.check(payload: payload, trajectory: trajectory, steps: run.rules.innerSteps, earlier: earlier, rules: run.rules, compressor: compressor) } catch { return error }
             return nil
         }
         let bytes = one.trajectory.bytes

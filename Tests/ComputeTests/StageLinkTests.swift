@@ -121,6 +121,26 @@ import Testing
         #expect(gone.reason.contains("the connection ended"))
     }
 
+    @Test func `a stage that only waits for the one behind it is not given up, however long, and the silent one is named`() throws {
+        let shape = ModelShape(vocabulary: 256, context: 32, width: 32, heads: 2, layers: 3), parts = ModelPart.split(shape, stages: 3)
+        let (first, second) = MemoryLink.pair(stages: 3), (third, silent) = MemoryLink.pair(stages: 3)
+        let batch = Batch(inputs: [UInt16](repeating: 1, count: 128), targets: [UInt16](repeating: 2, count: 128), rows: 4, context: 32)
+        // The middle stage waits twice as long as the leader would for somebody silent.
+        func stage(_ number: Int, timeout: Double) -> PipelineStage { PipelineStage(shape: shape, part: parts[number], rows: 4, microBatches: 2, rules: OptimizerRules(), kernels: Kernels(), timeout: timeout) }
+        let middle = ComputeThread { [middle = stage(1, timeout: 8)] in
+            do throws(StageError) { try middle.follow(previous: second, next: third) { _ in { _ in batch } } } catch { try? second.send(error.message) }
+            second.close()
+        }
+        var state = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), step: 9)
+        let order = StageOrder(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: 0..<1, from: state)
+        var found: StageError?
+        do throws(StageError) { _ = try stage(0, timeout: 4).lead(&state, order, next: first, batches: { _ in batch }, progress: { _, _ in }) } catch { found = error }
+        first.close()
+        middle.join()
+        #expect(found?.stage == 2 && found?.reason.contains("nothing came for 8 s") == true, "\(found.map { "\($0)" } ?? "nothing")")
+        silent.close()
+    }
+
     @Test func `what went wrong further on is told to the leader as it was found there, and its state is as before`() throws {
         let shape = ModelShape(vocabulary: 256, context: 32, width: 32, heads: 2, layers: 3), parts = ModelPart.split(shape, stages: 3)
         let (first, second) = MemoryLink.pair(stages: 3), (third, last) = MemoryLink.pair(stages: 3)
@@ -147,4 +167,8 @@ import Testing
         #expect(found?.stage == 2 && found?.stages == 3 && found?.step == 9, "\(found.map { "\($0)" } ?? "nothing")")
         #expect(state.digest == before.digest)
     }
+}
+
+extension StageLink {
+    fileprivate func send(_ message: StageMessage) throws(StageLinkError) { try send(message, seconds: 60) }
 }

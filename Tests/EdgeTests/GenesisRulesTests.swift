@@ -30,9 +30,16 @@ import Testing
     @Test func `what the ledger's windows do not carry is refused by name`() {
         #expect(refusal { $0.innerState = "carry" }?.contains("innerState") == true)
         #expect(refusal { $0.adaptation = .init(windows: 5, energyPerMillion: 950_000, minimumRank: 1, maximumRank: 8) }?.contains("adaptation") == true)
-        #expect(refusal { $0.minimumSteps = 10 }?.contains("minimumSteps") == true)
         #expect(refusal { $0.delay = "none" }?.contains("delay") == true)
-        #expect(refusal { $0.innerState = "reset" } == nil && refusal { $0.minimumSteps = 20 } == nil)
+        #expect(refusal { $0.innerState = "reset" } == nil)
+    }
+
+    @Test func `a range of steps holds H, in whole segments, sixteen at the most`() throws {
+        let rules = try training { ($0.minimumSteps, $0.maximumSteps) = (10, 80) }
+        #expect(rules.allowedSteps == 10...80 && [10, 15, 20, 80].allSatisfy(rules.allows) && ![0, 5, 12, 85].contains(where: rules.allows))
+        for (least, most) in [(0, 20), (12, 20), (25, 30), (10, 15), (10, 22), (5, 85)] as [(UInt32, UInt32)] {
+            #expect(refusal { ($0.minimumSteps, $0.maximumSteps) = (least, most) }?.contains("minimumSteps is \(least), maximumSteps \(most)") == true)
+        }
     }
 
     @Test func `numbers that no compressor or rule takes are refused by their field`() {

@@ -50,8 +50,14 @@ struct LocalnetTests {
     @Test(.timeLimit(.minutes(4))) func `a network of honest trainers, a lazy one and one that sends nonsense pays the honest and slashes the lazy`() async throws {
         let folder = try Program.scratch()
         defer { try? FileManager.default.removeItem(at: folder) }
-        let home = folder.appending(path: "net")
-        let outcome = try await Program.run(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--adversaries", "lazy,nonsense", "--windows", "3", "--data", Program.text!, "--json"])
+        // The second honest trainer is half as fast as the first, and does half the steps.
+        let home = folder.appending(path: "net"), rules = folder.appending(path: "rules.json")
+        var written = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: Localnet.genesisFolder().appending(path: "localnet.json"))) as? [String: Any])
+        var training = try #require(written["training"] as? [String: Any])
+        (training["minimumSteps"], training["maximumSteps"]) = (10, 20)
+        written["training"] = training
+        try JSONSerialization.data(withJSONObject: written).write(to: rules)
+        let outcome = try await Program.run(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--steps", "20,10", "--rules", rules.path, "--adversaries", "lazy,nonsense", "--windows", "3", "--data", Program.text!, "--json"])
         #expect(outcome.status == 0, "\(outcome.errors.suffix(2_000))")
         let summary = try JSONDecoder().decode(Localnet.Summary.self, from: Data(outcome.output.utf8))
         #expect(summary.windows.count == 3)
@@ -77,6 +83,9 @@ struct LocalnetTests {
         let audit = try await Program.run(["audit", "replay", "--home", home.path, "--trainer", honest.address, "--window", "1"])
         #expect(audit.status == 0, "\(audit.output) \(audit.errors)")
         #expect(audit.output.hasSuffix("equal\n") && audit.output.contains("loss-delta: equal") && audit.output.contains("segment 0: equal"))
+        let slower = try #require(summary.windows[0].trainers.last { $0.role == "honest" })
+        let half = try await Program.run(["audit", "replay", "--home", home.path, "--trainer", slower.address, "--window", "1"])
+        #expect(half.status == 0 && half.output.contains("segment 0: equal") && !half.output.contains("segment 2") && half.output.hasSuffix("equal\n"), "\(half.output) \(half.errors)")
         let history = try await Program.run(["audit", "history", "--home", home.path])
         #expect(history.output.contains("Slashed") && history.output.contains("RewardPending"))
 

@@ -157,10 +157,10 @@ struct StageProcessTests {
         let world = try World()
         defer { try? FileManager.default.removeItem(at: world.folder) }
         let alone = try world.trainer().train(world.opening)
-        let last = try await start("2/3", world, timeout: 2), middle = try await start("1/3", world, next: last.port, timeout: 2)
+        let last = try await start("2/3", world, timeout: 8), middle = try await start("1/3", world, next: last.port, timeout: 8)
         defer { for stage in [last, middle] { stage.end() } }
         let course = Gate(Course()), victim = last.process.processIdentifier, once = Gate(false)
-        let pipeline = try lead(world, next: middle.port, timeout: 2, course: course) { step in
+        let pipeline = try lead(world, next: middle.port, timeout: 8, course: course) { step in
             if step == 2, once.change({ was in defer { was = true }; return !was }) { kill(victim, SIGSTOP) }
         }
         try await comes("the failure", course) { !$0.failures.isEmpty || $0.root != nil }

@@ -128,6 +128,12 @@ public struct CanonicalDecoder: Sendable {
     @inlinable public mutating func optional<Value: CanonicalCodable>(_: Value.Type = Value.self) throws(DecodingError) -> Value? {
         try bool() ? try Value(from: &self) : nil
     }
+    /// One of the choices that a byte can stand for. - Parameter field: what an error calls it.
+    @inlinable public mutating func choice<Choice: RawRepresentable>(_ field: String, of _: Choice.Type = Choice.self) throws(DecodingError) -> Choice where Choice.RawValue == UInt8 {
+        let code = try uint8()
+        guard let choice = Choice(rawValue: code) else { throw .invalidValue(field: field, value: UInt64(code)) }
+        return choice
+    }
     public func finish() throws(DecodingError) {
         guard remaining == 0 else { throw .trailingBytes(count: remaining) }
     }

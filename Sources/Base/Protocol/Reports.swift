@@ -82,9 +82,7 @@ public struct ReplayFact: Codable, Hashable, Sendable, CanonicalCodable {
         encoder.append(found)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
-        let code = try decoder.uint8()
-        guard let verdict = Verdict(rawValue: code) else { throw .invalidValue(field: "verdict", value: UInt64(code)) }
-        self.verdict = verdict
+        verdict = try decoder.choice("verdict")
         expected = try decoder.value()
         found = try decoder.value()
     }

@@ -172,14 +172,18 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         (self.adaptation, self.microBatches) = (adaptation, microBatches)
     }
 
-    /// Segments of a window; the last one is replayed with or without the compression.
-    public var segments: UInt32 { segmentSteps == 0 ? 0 : innerSteps / segmentSteps }
+    /// Segments of a window of H steps.
+    public var segments: UInt32 { segments(of: innerSteps) }
+    /// Segments of a window of so many steps; the last one is replayed with or without the compression.
+    public func segments(of steps: UInt32) -> UInt32 { segmentSteps == 0 ? 0 : steps / segmentSteps }
 
     /// H_min … H_max.
     public var allowedSteps: ClosedRange<UInt32> {
         let least = minimumSteps == 0 ? innerSteps : minimumSteps
         return least...max(least, maximumSteps == 0 ? innerSteps : maximumSteps)
     }
+    /// Whether a trainer's window may have so many steps: H_min … H_max, whole segments.
+    public func allows(_ steps: UInt32) -> Bool { allowedSteps.contains(steps) && (steps == innerSteps || steps.isMultiple(of: segmentSteps)) }
 
     public func encode(into encoder: inout CanonicalEncoder) {
         for number in [innerSteps, segmentSteps, rows, microBatches] { encoder.append(number) }
@@ -207,10 +211,8 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         segmentSteps = try decoder.uint32()
         rows = try decoder.uint32()
         microBatches = try decoder.uint32()
-        let delay = try decoder.uint8(), compressor = try decoder.uint8()
-        guard let delay = Delay(rawValue: delay) else { throw .invalidValue(field: "delay", value: UInt64(delay)) }
-        guard let compressor = Compressor(rawValue: compressor) else { throw .invalidValue(field: "compressor", value: UInt64(compressor)) }
-        (self.delay, self.compressor) = (delay, compressor)
+        delay = try decoder.choice("delay")
+        compressor = try decoder.choice("compressor")
         rank = try decoder.uint32()
         feedbackDecay = try decoder.value()
         residualRestart = try decoder.uint32()
@@ -230,17 +232,13 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         randomBatches = try decoder.uint32()
         ownBatches = try decoder.uint32()
         seed = try decoder.uint64()
-        let innerState = try decoder.uint8()
-        guard let innerState = InnerState(rawValue: innerState) else { throw .invalidValue(field: "inner state", value: UInt64(innerState)) }
-        self.innerState = innerState
+        innerState = try decoder.choice("inner state")
         minimumSteps = try decoder.uint32()
         maximumSteps = try decoder.uint32()
         keptValues = try decoder.uint32()
         valueBits = try decoder.uint32()
         oneOf = try decoder.uint32()
-        let aggregation = try decoder.uint8()
-        guard let aggregation = Aggregation(rawValue: aggregation) else { throw .invalidValue(field: "aggregation", value: UInt64(aggregation)) }
-        self.aggregation = aggregation
+        aggregation = try decoder.choice("aggregation")
         trimmedShare = try decoder.uint32()
         centeringRounds = try decoder.uint32()
         centeringRadius = try decoder.value()

@@ -20,7 +20,7 @@ public struct Replay {
     ///   - served: the state that the trainer served for the segment's beginning; it counts only if it is the one it committed to.
     ///   - trajectory: as committed.
     public func replay(_ draw: ReplayDraw, opening: WindowOpening, served: [UInt8]?, trajectory: Trajectory, reveal: Reveal, validator: Address) throws(WindowError) -> Result {
-        let segment = Int(draw.segment), steps = Int(trainer.rules.segmentSteps), segments = trainer.steps(opening) / max(1, steps)
+        let segment = Int(draw.segment), steps = Int(trainer.rules.segmentSteps), segments = Int(reveal.steps) / max(1, steps)
         guard trajectory.digests.count == segments + 2, segment < segments else {
             return Result(fact: ReplayFact(verdict: .differs, expected: trajectory.root, found: .zero), witness: witness(validator, .zero))
         }

@@ -21,13 +21,13 @@ public struct ReplayBench: Encodable, Sendable {
         let middle = try trainer.state(at: segments / 2, of: opening).blob, last = try trainer.state(at: segments - 1, of: opening).blob
         func replayed(_ segment: Int, _ served: [UInt8], withCompression: Bool) throws -> Double {
             let draw = ReplayDraw(trainer: BenchRun.address, window: Window(0), segment: UInt32(segment), withCompression: withCompression)
-            let (found, seconds) = try secondsOf { try replay.replay(draw, opening: opening, served: served, trajectory: result.trajectory, reveal: reveal, validator: BenchRun.address) }
+            let (found, seconds) = try measured { try replay.replay(draw, opening: opening, served: served, trajectory: result.trajectory, reveal: reveal, validator: BenchRun.address) }
             precondition(found.fact.verdict == .equal, "a replay of an honest window must be equal")
             return seconds
         }
         var windows: [Double] = [], middles: [Double] = [], lasts: [Double] = [], costs: [Double] = [], lastCosts: [Double] = []
         for pair in 0..<max(1, pairs) {
-            let window = try secondsOf { result = try trainer.train(opening) }.seconds
+            let window = try timed { result = try trainer.train(opening) }
             let alone = try replayed(segments / 2, middle, withCompression: false), whole = try replayed(segments - 1, last, withCompression: true)
             windows.append(window)
             middles.append(alone)

@@ -37,11 +37,6 @@ struct Workplace {
     }
 }
 
-func seconds(_ body: () throws -> Void) rethrows -> Double {
-    let (whole, parts) = try ContinuousClock().measure(body).components
-    return Double(whole) + Double(parts) * 1e-18
-}
-
 extension CanonicalEncoder {
     mutating func append(floats: FloatBuffer) { floats.withUnsafeBytes { append(fixed: $0) } }
     mutating func append(optional floats: FloatBuffer?) {

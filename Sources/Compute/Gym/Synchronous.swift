@@ -19,11 +19,11 @@ struct Synchronous: GymMethod {
         let workers = place.arm.workers
         var losses = 0.0
         if workers == 1 {
-            let time = seconds { losses = Double(place.loop.step(&state, batch: place.batch(worker: 0, step: step), model: place.model).loss) }
+            let time = timed { losses = Double(place.loop.step(&state, batch: place.batch(worker: 0, step: step), model: place.model).loss) }
             return GymRound(steps: 1, losses: losses, sent: 0, received: 0, seconds: time)
         }
         let kernels = place.model.kernels
-        let ofWorkers = seconds {
+        let ofWorkers = timed {
             for worker in 0..<workers {
                 let into = worker == 0 ? mean : gradient
                 losses += Double(place.model.lossAndGradient(state.parameters, place.batch(worker: worker, step: step), into: into))
@@ -31,7 +31,7 @@ struct Synchronous: GymMethod {
             }
         }
         losses /= Double(workers)
-        let ofAll = seconds {
+        let ofAll = timed {
             kernels.job { kernels.scale(mean.count, 1 / Float(workers), mean.pointer, into: mean.pointer) }
             _ = place.loop.apply(&state, gradient: mean, loss: Float(losses), kernels: kernels)
         }

@@ -49,7 +49,7 @@ struct Windowed: GymMethod {
         let rules = place.arm.rules, steps = min(Int(current.pace?.innerSteps ?? rules.innerSteps), limit), kernels = place.model.kernels, context = context
         let feedbackDecay = Float(bitPattern: rules.feedbackDecay.bits)
         var losses = 0.0, decoded: [FloatBuffer] = [], bytes = 0
-        let ofWorkers = try seconds {
+        let ofWorkers = try timed {
             for worker in workers.indices {
                 let start = PseudoGradient.start(current.parameters, ownPayload: workers[worker].own, kernels)
                 var state = opening(start, worker, step)
@@ -64,7 +64,7 @@ struct Windowed: GymMethod {
                 decoded.append(update)
             }
         }
-        let ofAll = seconds {
+        let ofAll = timed {
             let next = outer.apply(newest, aggregated: decoded, judged: rules.aggregation == .mean ? [] : decoded)
             current = rules.delay == .none ? next : newest
             newest = next

@@ -13,10 +13,12 @@ public enum FastChecks {
         case copy(of: Int, likeness: Int)
     }
 
-    /// - Parameter earlier: payloads that this one may be no copy of, as far as this validator holds them.
-    public static func check(payload: [UInt8], trajectory: [UInt8], earlier: [[UInt8]], rules: TrainingRules, compressor: any Compressor) throws(Refusal) {
+    /// - Parameters:
+    ///   - steps: that the trainer says it did.
+    ///   - earlier: payloads that this one may be no copy of, as far as this validator holds them.
+    public static func check(payload: [UInt8], trajectory: [UInt8], steps: UInt32, earlier: [[UInt8]], rules: TrainingRules, compressor: any Compressor) throws(Refusal) {
         do { _ = try compressor.decompress(payload) } catch { throw .payload(error) }
-        guard let digests = try? Trajectory(canonicalBytes: trajectory).digests, digests.count == Int(rules.segments) + 2 else { throw .trajectory }
+        guard let digests = try? Trajectory(canonicalBytes: trajectory).digests, digests.count == Int(rules.segments(of: steps)) + 2 else { throw .trajectory }
         for (number, other) in earlier.enumerated() {
             let likeness = compressor.likeness(payload, other)
             if likeness >= copyLikeness { throw .copy(of: number, likeness: likeness) }

@@ -43,7 +43,8 @@ public final class LossDelta {
             before = (baseRoot, beacon, batches, ticks(base.parameters, batches))
         }
         guard let random = before, let randomBefore = random.ticks, let randomAfter = ticks(moved, random.batches) else { return failed }
-        let shard = Shard(trainer.corpus, assignment: assignment, trainer: address, window: window, rules: rules)
+        // Out of those steps that every trainer must have done.
+        let shard = Shard(trainer.corpus, assignment: assignment, trainer: address, window: window, rules: rules, steps: Int(rules.allowedSteps.lowerBound))
         let own = ScoringBatches.own(shard, trainer: address, beacon: beacon, rules: rules)
         guard let ownBefore = ticks(base.parameters, own), let ownAfter = ticks(moved, own) else { return failed }
         func sum(_ ticks: [Int64]) -> Int64 { ticks.reduce(0, +) }

@@ -35,7 +35,7 @@ public final class Gate<Value>: @unchecked Sendable {
             if count != seen { (seen, end) = (count, ContinuousClock.now + .seconds(seconds)) }
             let left = end - ContinuousClock.now
             guard left > .zero else { return nil }
-            _ = assay_gate_wait(gate, Double(left.components.seconds) + Double(left.components.attoseconds) * 1e-18)
+            _ = assay_gate_wait(gate, left.inSeconds)
         }
     }
 }

@@ -85,9 +85,7 @@ struct Aggregation {
     }
 
     /// Over the whole model: tensors' sums of squares added in Double in table order, the root rounded once.
-    private func norm(_ values: FloatBuffer) -> Float {
-        Float(table.entries.reduce(0.0) { $0 + kernels.sumSquares($1.count, values.pointer + $1.offset) }.squareRoot())
-    }
+    private func norm(_ values: FloatBuffer) -> Float { Float(table.sumSquares(values, kernels).squareRoot()) }
 
     private func centered(_ payloads: [FloatBuffer]) -> FloatBuffer {
         let norms = payloads.map(norm).sorted(), radius = Float(bitPattern: rules.centeringRadius.bits) * norms[(norms.count - 1) / 2]

@@ -9,20 +9,18 @@ public struct BenchRun: Sendable {
     public let rules: TrainingRules
     public let corpus: Corpus
 
-    /// - Returns: nil for a shape that nobody knows.
-    public init?(shape name: String, profile: NumericsProfile, steps: Int, segmentSteps: Int, compressor: TrainingRules.Compressor, rank: Int) {
-        guard let (shape, rows) = benchShape(named: name) else { return nil }
+    public init(shape of: BenchShape, profile: NumericsProfile, steps: Int, segmentSteps: Int, compressor: TrainingRules.Compressor, rank: Int) {
+        let shape = of.shape, bytesOfTokens = UInt64(min(256, shape.vocabulary))
         func bits(_ value: Float) -> FloatBits { FloatBits(bits: value.bitPattern) }
         self.shape = shape.with(profile)
         rules = TrainingRules(
-            innerSteps: UInt32(steps), segmentSteps: UInt32(segmentSteps), rows: UInt32(rows), delay: .continued, compressor: compressor, rank: UInt32(rank),
+            innerSteps: UInt32(steps), segmentSteps: UInt32(segmentSteps), rows: UInt32(of.rows), delay: .continued, compressor: compressor, rank: UInt32(rank),
             feedbackDecay: bits(1), residualRestart: 0, outerLearningRate: bits(0.7), outerMomentum: bits(0.5), evaluationFactor: bits(0.25), firstClip: bits(0.05),
             learningRate: bits(1e-3), minimumLearningRate: bits(1e-4), warmupSteps: 20, decaySteps: 2_000, beta1: bits(0.9), beta2: bits(0.99), epsilon: bits(1e-8),
             weightDecay: bits(0.1), gradientClip: bits(1), randomBatches: 1, ownBatches: 1, seed: 1)
         var generator = SeededGenerator(seed: 1)
-        let bytes = (0..<400 * (shape.context + 1)).map { _ in UInt8(generator.below(UInt64(min(256, shape.vocabulary)))) }
-        guard let corpus = try? Corpus(bytes, context: shape.context) else { return nil }
-        self.corpus = corpus
+        let bytes = (0..<400 * (shape.context + 1)).map { _ in UInt8(generator.below(bytesOfTokens)) }
+        do { corpus = try Corpus(bytes, context: shape.context) } catch { preconditionFailure("made tokens are no corpus: \(error)") }
     }
 
     public func trainer(threads: Int) throws -> WindowTrainer { try WindowTrainer(shape: shape, rules: rules, corpus: corpus, threads: threads) }
@@ -34,10 +32,4 @@ public struct BenchRun: Sendable {
         WindowOpening(window: Window(window), trainer: BenchRun.address, assignment: Digest.tagged("assay/bench/window/1") { $0.append(window) }, parameters: parameters,
                       ownPayload: ownPayload, residual: residual)
     }
-}
-
-/// Wall-clock seconds of a body.
-public func secondsOf<Value>(_ body: () throws -> Value) rethrows -> (value: Value, seconds: Double) {
-    let clock = ContinuousClock(), began = clock.now, value = try body(), (whole, parts) = (clock.now - began).components
-    return (value, Double(whole) + Double(parts) * 1e-18)
 }

@@ -39,10 +39,8 @@ public func benchCompression(shape: ModelShape, threads: Int = 1, repetitions: I
     for (name, compressor) in kinds {
         var payload: [UInt8] = [], decoded = FloatBuffer(count: 0), wrote = Double.infinity, read = Double.infinity
         for _ in 0..<max(1, repetitions) {
-            wrote = min(wrote, seconds { payload = compressor.compress(update, context) })
-            let clock = ContinuousClock(), began = clock.now
-            decoded = try compressor.decompress(payload, context)
-            read = min(read, inSeconds(clock.now - began))
+            wrote = min(wrote, timed { payload = compressor.compress(update, context) })
+            read = min(read, try timed { decoded = try compressor.decompress(payload, context) })
         }
         kernels.subtract(update.count, update.pointer, decoded.pointer, into: decoded.pointer)
         let error = (kernels.sumSquares(update.count, decoded.pointer) / size.1).squareRoot(), megabytes = Double(size.0) / 1e6
@@ -51,9 +49,6 @@ public func benchCompression(shape: ModelShape, threads: Int = 1, repetitions: I
     }
     return CompressBench(parameters: table.count, path: path.rawValue, threads: kernels.threads, rates: rates)
 }
-
-private func inSeconds(_ duration: Duration) -> Double { Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18 }
-private func seconds(_ body: () -> Void) -> Double { inSeconds(ContinuousClock().measure(body)) }
 
 private func madeUpdate(_ table: ParameterTable, _ kernels: Kernels) -> FloatBuffer {
     let update = FloatBuffer(count: table.count), terms = 32

@@ -65,12 +65,7 @@ public struct InnerLoop: Hashable, Sendable {
 
     /// The half of a step that follows the gradient, which may also be the mean of several workers' gradients.
     public func apply(_ state: inout InnerState, gradient: FloatBuffer, loss: Float, kernels: Kernels) -> StepResult {
-        update(&state, gradient: gradient, loss: loss, norm: squares(of: gradient, addedTo: 0, kernels).squareRoot(), kernels: kernels)
-    }
-
-    /// Sums of squares by chunk and tensor, added in table order to those of the tensors before: of the whole model, or of a stage's part after the parts before it.
-    func squares(of gradient: FloatBuffer, addedTo total: Double, _ kernels: Kernels) -> Double {
-        kernels.job { table.entries.reduce(total) { $0 + kernels.sumSquares($1.count, gradient.pointer + $1.offset) } }
+        update(&state, gradient: gradient, loss: loss, norm: table.sumSquares(gradient, kernels).squareRoot(), kernels: kernels)
     }
 
     /// - Parameter norm: of the whole gradient, before clipping.

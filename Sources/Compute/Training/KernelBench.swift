@@ -54,18 +54,18 @@ public func benchTraining(shape: ModelShape, rows: Int, threads: Int = 1, steps:
 }
 
 /// The shapes that PyTorch is measured on too (`Benchmarks/`).
-public func benchShape(named name: String) -> (shape: ModelShape, rows: Int)? {
-    switch name {
-    case "nano": (ModelShape(vocabulary: 65, context: 64, width: 128, heads: 4, layers: 4), 12)
-    case "char": (ModelShape(vocabulary: 65, context: 256, width: 384, heads: 6, layers: 6), 16)
-    case "gpt2": (ModelShape(vocabulary: 50_257, context: 64, width: 768, heads: 12, layers: 12, biases: true), 4)
-    default: nil
-    }
-}
+public enum BenchShape: String, CaseIterable, Sendable {
+    case nano, char, gpt2
 
-func timed(_ body: () -> Void) -> Double {
-    let (whole, parts) = ContinuousClock().measure(body).components
-    return Double(whole) + Double(parts) * 1e-18
+    public var shape: ModelShape {
+        switch self {
+        case .nano: ModelShape(vocabulary: 65, context: 64, width: 128, heads: 4, layers: 4)
+        case .char: ModelShape(vocabulary: 65, context: 256, width: 384, heads: 6, layers: 6)
+        case .gpt2: ModelShape(vocabulary: 50_257, context: 64, width: 768, heads: 12, layers: 12, biases: true)
+        }
+    }
+    /// Sequences of a batch.
+    public var rows: Int { switch self { case .nano: 12; case .char: 16; case .gpt2: 4 } }
 }
 
 private func measuredPeak(_ path: KernelPath) -> Double {

@@ -1,3 +1,5 @@
+import AssayTensor
+
 /// Where each tensor lies in the one flat allocation. Gradients, moments and residuals lie the same way.
 ///
 /// Names are those of Hugging Face's GPT2LMHeadModel without its "transformer.", and of LlamaForCausalLM. Weights of linear layers are [in, out], as
@@ -84,4 +86,11 @@ public struct ParameterTable: Hashable, Sendable {
     }
 
     public subscript(name: String) -> Entry? { entries.first { $0.name == name } }
+}
+
+extension ParameterTable {
+    /// Sums of squares by chunk and tensor, added in Double in table order to those of the tensors before: of the whole model, or of a stage's part after the parts before it.
+    func sumSquares(_ values: FloatBuffer, addedTo total: Double = 0, _ kernels: Kernels) -> Double {
+        kernels.job { entries.reduce(total) { $0 + kernels.sumSquares($1.count, values.pointer + $1.offset) } }
+    }
 }

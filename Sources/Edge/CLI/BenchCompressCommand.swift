@@ -5,15 +5,14 @@ import Foundation
 
 struct BenchCompressCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "compress", abstract: "Speed, payload and error of every compressor on one made update.")
-    @Option(name: .long, help: "nano, char or gpt2.") var shape = "char"
+    @Option(name: .long, help: "The model.") var shape = BenchShape.char
     @Option(name: .long, help: "Threads.") var threads = 1
     @OptionGroup var output: JSONOption
 
     func run() throws {
         try KernelPath.selectFromEnvironment()
-        guard let (modelShape, _) = benchShape(named: shape) else { throw ValidationError("--shape \(shape): known are nano, char, gpt2") }
         guard (1...256).contains(threads) else { throw ValidationError("--threads is 1…256") }
-        let report = try benchCompression(shape: modelShape, threads: threads)
+        let report = try benchCompression(shape: shape.shape, threads: threads)
         if output.json { return try printJSON(report) }
         print("\(shape): \(report.parameters) parameters, \(report.threads) threads, \(report.path)")
         for rate in report.rates {

@@ -8,19 +8,14 @@ import Foundation
 
 /// What the benches of windows have in common.
 struct BenchRunOptions: ParsableArguments {
-    @Option(name: .long, help: "nano, char or gpt2.") var shape = "char"
-    @Option(name: .long, help: "f32 or i8.") var profile = "f32"
+    @Option(name: .long, help: "The model.") var shape = BenchShape.char
+    @Option(name: .long, help: "Numbers of the linear layers.") var profile = NumericsProfile.f32
     @Option(name: .long, help: "H: inner steps of a window.") var steps = 20
-    @Option(name: .long, help: "none, int8, int4, lowrank-int4, topk, dct-topk or sparta.") var compressor = "lowrank-int4"
+    @Option(name: .long, help: "How payloads are written.") var compressor = TrainingRules.Compressor.lowRankInt4
     @Option(name: .long, help: "Rank of lowrank-int4.") var rank = 64
     @Option(name: .long, help: "Threads.") var threads = 1
 
-    var numerics: NumericsProfile { get throws { try NumericsProfile(named: profile) ?? { throw ValidationError("--profile \(profile): known are f32, i8") }() } }
-    var rule: TrainingRules.Compressor {
-        get throws { try TrainingRules.Compressor(named: compressor) ?? { throw ValidationError("--compressor \(compressor): known are \(TrainingRules.Compressor.names.joined(separator: ", "))") }() }
-    }
     func check() throws {
-        guard benchShape(named: shape) != nil else { throw ValidationError("--shape \(shape): known are nano, char, gpt2") }
         guard (1...256).contains(threads), (1...10_000).contains(steps), (1...4_096).contains(rank) else { throw ValidationError("--threads is 1…256, --steps 1…10000, --rank 1…4096") }
     }
 }
@@ -38,10 +33,10 @@ struct BenchReplayCommand: ParsableCommand {
         try KernelPath.selectFromEnvironment()
         try window.check()
         guard segment > 0, window.steps.isMultiple(of: segment), window.steps / segment > 1, (1...1_000).contains(pairs) else { throw ValidationError("--segment \(segment): it divides --steps \(window.steps), at least twice; --pairs is 1…1000") }
-        guard let bench = BenchRun(shape: window.shape, profile: try window.numerics, steps: window.steps, segmentSteps: segment, compressor: try window.rule, rank: window.rank) else { throw ValidationError("--shape \(window.shape)") }
+        let bench = BenchRun(shape: window.shape, profile: window.profile, steps: window.steps, segmentSteps: segment, compressor: window.compressor, rank: window.rank)
         let report = try ReplayBench(bench, threads: window.threads, pairs: pairs) { FileHandle.standardError.write(Data("pair \($0): \(String(format: "%.3f", $1))\n".utf8)) }
         if output.json { return try printJSON(report) }
-        print("\(window.shape), \(window.profile): a window of \(report.innerSteps) steps \(String(format: "%.2f", report.windowSeconds)) s, a replay of \(report.segmentSteps) \(String(format: "%.2f", report.replaySeconds)) s, "
+        print("\(window.shape), \(window.profile.name): a window of \(report.innerSteps) steps \(String(format: "%.2f", report.windowSeconds)) s, a replay of \(report.segmentSteps) \(String(format: "%.2f", report.replaySeconds)) s, "
             + "\(String(format: "%.3f", report.cost)) of its share; with the compression \(String(format: "%.2f", report.lastReplaySeconds)) s, \(String(format: "%.3f", report.lastCost))")
     }
 }
@@ -64,7 +59,7 @@ struct BenchLinkCommand: ParsableCommand {
         guard !rates.isEmpty, rates.allSatisfy({ $0 >= 0.001 && $0 <= 1e6 }) else { throw ValidationError("--megabits \(megabits): numbers from 0.001 to 1000000, by comma, like 1000,100") }
         guard (0...60_000).contains(latency), (2...256).contains(trainers), (1...1_000).contains(windows) else { throw ValidationError("--latency is 0…60000, --trainers 2…256, --windows 1…1000") }
         var options = LinkBench.Options()
-        (options.shape, options.profile, options.compressor, options.rank) = (window.shape, try window.numerics, try window.rule, window.rank)
+        (options.shape, options.profile, options.compressor, options.rank) = (window.shape, window.profile, window.compressor, window.rank)
         (options.steps, options.windows, options.trainers, options.threads) = (window.steps, windows, trainers, window.threads)
         (options.megabits, options.latencyMilliseconds) = (rates, latency)
         let report = try LinkBench.run(options) { FileHandle.standardError.write(Data("\($0)\n".utf8)) }

@@ -20,14 +20,19 @@ struct LocalnetCommand: AsyncParsableCommand {
         @Option(name: .long, help: "Seconds after which the committee is read anew from the stakes; 0 for never.") var epochSeconds: Double?
         @Option(name: .long, help: "Another file of rules than Genesis/localnet.json.") var rules: String?
         @Option(name: .long, help: "Processes that each honest trainer's layers are spread over.") var stages = 1
+        @Option(name: .long, help: "Inner steps of the honest trainers' windows, in turn, by comma, where the rules leave a choice (minimumSteps, maximumSteps).") var steps: String?
         @Flag(name: .long, help: "Leave it running in the background.") var detach = false
         @OptionGroup var output: JSONOption
 
         func run() async throws {
+            let steps = try (steps ?? "").split(separator: ",").map { part in
+                guard let steps = UInt32(part) else { throw ValidationError("--steps \(part): numbers by comma, like 20,10") }
+                return steps
+            }
             let options = Localnet.Options(
                 home: file(home), validators: validators, trainers: trainers, windows: windows, data: file(data), model: model,
                 adversaries: adversaries.map { $0.split(separator: ",").map(String.init) } ?? [], threads: threads, windowSeconds: windowSeconds, epochSeconds: epochSeconds,
-                rules: rules.map(file), stages: stages, json: output.json)
+                rules: rules.map(file), stages: stages, steps: steps, json: output.json)
             let code = detach ? try await Localnet.detach(options) : try await Localnet.up(options)
             if code != 0 { throw ExitCode(code) }
         }

@@ -110,8 +110,7 @@ struct SimulateCommand: ParsableCommand {
             defer { fflush(nil) }
             if !shows, played.count.isMultiple(of: 100) { print("\(played.count) of \(chosen.count) seeds, \(start.duration(to: .now).formatted(.time(pattern: .hourMinuteSecond)))") }
         }
-        let took = start.duration(to: .now)
-        let seconds = Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18
+        let took = start.duration(to: .now), seconds = took.inSeconds
         if plain {
             try printJSON(Summary(
                 seeds: report.seeds, violations: report.violations.map { .init(seed: $0.seed, checker: $0.checker, message: $0.message, command: $0.command) },

@@ -62,7 +62,7 @@ public final class ComputeEngine: @unchecked Sendable {
             $0.append(counted: payload)
         }
         do {
-            try FastChecks.check(payload: payload, trajectory: trajectory, earlier: job.earlier.compactMap { blobs.get($0) }, rules: rules, compressor: trainer.compressor)
+            try FastChecks.check(payload: payload, trajectory: trajectory, steps: job.reveal.steps, earlier: job.earlier.compactMap { blobs.get($0) }, rules: rules, compressor: trainer.compressor)
             return .whole(custody: custody)
         } catch { return .refused(custody: custody) }
     }
@@ -101,14 +101,15 @@ public final class ComputeEngine: @unchecked Sendable {
     // MARK: Trainers
 
     /// Trains a window and keeps its payload, trajectory and residual.
-    public func train(_ job: TrainJob, behaviour: Behaviour, progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
+    /// - Parameter steps: nil for H.
+    public func train(_ job: TrainJob, steps: UInt32? = nil, behaviour: Behaviour, progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
         // Training without the residual that is claimed would look like fraud.
         if job.opening.residualIn != .zero { _ = try floats(job.opening.residualIn) }
-        let result = try trainer.train(try opening(job.opening, job.window, job.trainer), behaviour: behaviour, progress: progress)
+        let result = try trainer.train(try opening(job.opening, job.window, job.trainer), steps: steps.map { Int($0) }, behaviour, progress: progress)
         try blobs.put(result.payload)
         try blobs.put(result.trajectory.bytes)
         try blobs.put(result.residual.littleEndianBytes())
-        return (TrainedWindow(payloadRoot: result.payloadRoot, trajectoryRoot: result.trajectory.root, residualOut: result.residualRoot, steps: rules.innerSteps), result.loss)
+        return (TrainedWindow(payloadRoot: result.payloadRoot, trajectoryRoot: result.trajectory.root, residualOut: result.residualRoot, steps: UInt32(result.steps)), result.loss)
     }
 
     /// The state at the beginning of a drawn segment, kept as a blob.

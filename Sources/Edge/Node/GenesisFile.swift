@@ -122,8 +122,7 @@ public struct GenesisFile: Codable, Sendable {
 
 extension GenesisFile.Model {
     public func rules() throws -> ModelRules {
-        guard let profile = NumericsProfile(named: profile ?? "f32") else { throw Failure("model \(name): unknown profile “\(profile ?? "")”", remedy: "Known are: f32, i8.") }
-        guard let style = ModelStyle(named: style ?? "gpt2") else { throw Failure("model \(name): unknown style “\(style ?? "")”", remedy: "Known are: gpt2, llama.") }
+        let profile: NumericsProfile = try rule(self.profile ?? "f32", "profile", of: "model \(name)"), style: ModelStyle = try rule(self.style ?? "gpt2", "style", of: "model \(name)")
         let rules = ModelRules(name: name, vocabulary: vocabulary, context: context, width: width, heads: heads, layers: layers, biases: biases, style: style, hidden: hidden,
                                keyValueHeads: keyValueHeads, tied: tied ?? (style == .gpt2), profile: profile)
         do { _ = try ModelShape(rules) } catch { throw Failure("model \(name): \(error)") }
@@ -136,6 +135,7 @@ extension GenesisFile.Training {
         guard segmentSteps >= 2, innerSteps.isMultiple(of: segmentSteps), (1...16).contains(innerSteps / segmentSteps) else {
             throw Failure("training: \(innerSteps) inner steps in segments of \(segmentSteps)", remedy: "segmentSteps must be at least 2, divide innerSteps, and give at most 16 segments.")
         }
+        try checkSteps()
         guard rows > 0, rows <= 4_096, randomBatches > 0, residualRestart > 0 else { throw Failure("training: rows (1…4096), randomBatches and residualRestart must be positive") }
         guard (1...rows).contains(microBatches ?? 1), rows.isMultiple(of: microBatches ?? 1) else { throw Failure("training: microBatches is \(microBatches ?? 1), but must be positive and divide the \(rows) rows") }
         let delay: TrainingRules.Delay = try rule(self.delay, "delay"), compressor: TrainingRules.Compressor = try rule(self.compressor, "compressor")
@@ -157,7 +157,7 @@ extension GenesisFile.Training {
             warmupSteps: warmupSteps, decaySteps: decaySteps, beta1: bits(beta1, "beta1"), beta2: bits(beta2, "beta2"), epsilon: bits(epsilon, "epsilon"),
             weightDecay: bits(weightDecay, "weightDecay"), gradientClip: bits(gradientClip, "gradientClip"),
             randomBatches: randomBatches, ownBatches: ownBatches, seed: seed,
-            keptValues: keptValues ?? 32, valueBits: valueBits ?? 8, oneOf: oneOf ?? 1_000, aggregation: aggregation,
+            minimumSteps: minimumSteps ?? 0, maximumSteps: maximumSteps ?? 0, keptValues: keptValues ?? 32, valueBits: valueBits ?? 8, oneOf: oneOf ?? 1_000, aggregation: aggregation,
             trimmedShare: trimmedSharePerMillion ?? 200_000, centeringRounds: centeringRounds ?? 3, centeringRadius: bits(centeringRadius ?? 1, "centeringRadius"),
             microBatches: microBatches ?? 1)
     }
@@ -175,6 +175,14 @@ extension GenesisFile.Training {
         }
     }
 
+    /// H_min and H_max, between which a trainer may choose by its speed.
+    private func checkSteps() throws {
+        let least = minimumSteps ?? innerSteps, most = maximumSteps ?? innerSteps
+        guard least > 0, least.isMultiple(of: segmentSteps), most.isMultiple(of: segmentSteps), least <= innerSteps, innerSteps <= most, most / segmentSteps <= 16 else {
+            throw Failure("training: minimumSteps is \(least), maximumSteps \(most)", remedy: "Both are multiples of segmentSteps (\(segmentSteps)), at most and at least innerSteps (\(innerSteps)), and give at most 16 segments.")
+        }
+    }
+
     /// What training can do and the ledger's windows do not carry: for laboratories, not for a network.
     private func checkCarriedByLedger(_ delay: TrainingRules.Delay) throws {
         let laboratory = "It is there for runs without a ledger."
@@ -184,15 +192,12 @@ extension GenesisFile.Training {
             throw Failure("training: innerState is “carry”, a network has reset only: with carry a window's opening state is not public, so nobody could replay it", remedy: "Take reset. \(laboratory)")
         }
         if adaptation != nil { throw Failure("training: adaptation is not possible in a network: the ledger's windows all have one rank and one number of steps", remedy: "Leave adaptation out. \(laboratory)") }
-        if minimumSteps ?? innerSteps != innerSteps || maximumSteps ?? innerSteps != innerSteps {
-            throw Failure("training: minimumSteps and maximumSteps must be innerSteps in a network: the ledger judges all trainers by the same steps", remedy: "Leave them out. \(laboratory)")
-        }
     }
 }
 
 /// A rule by its name.
-private func rule<Rule: NamedRule>(_ name: String, _ field: String) throws -> Rule {
-    guard let rule = Rule(named: name) else { throw Failure("training: unknown \(field) “\(name)”", remedy: "Known are: \(Rule.names.joined(separator: ", ")).") }
+private func rule<Rule: NamedRule>(_ name: String, _ field: String, of part: String = "training") throws -> Rule {
+    guard let rule = Rule(named: name) else { throw Failure("\(part): unknown \(field) “\(name)”", remedy: "Known are: \(Rule.names.joined(separator: ", ")).") }
     return rule
 }
 

@@ -48,7 +48,7 @@ struct NodeCounters: Sendable {
     mutating func computed(_ name: JobName, _ took: Duration) {
         let kind = "\(name.kind)"
         computed[kind, default: 0] += 1
-        computeSeconds[kind, default: 0] += Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18
+        computeSeconds[kind, default: 0] += took.inSeconds
     }
 
     /// From the creation of own blocks to their commit, in milliseconds.

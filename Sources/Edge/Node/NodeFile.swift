@@ -29,11 +29,13 @@ public struct NodeFile: Codable, Sendable {
     /// Commits that are kept with their blocks, for validators that catch up; older ones are dropped, and their room is given back. What RPC and audits need
     /// (headers, receipts, logs, state) stays. Nil keeps all: who starts anew or has lost its disk begins with the first commit, so a few must.
     public var keptCommits: UInt64?
+    /// Inner steps of each window, where the run's rules leave a choice. Trainers only; nil for H.
+    public var steps: UInt32?
 
-    public init(role: Role, name: String, genesis: String, data: String, listen: String? = nil, rpc: String? = nil, validatorURLs: [String], threads: Int, behaviour: String? = nil, storeLimitMiB: Int? = nil, trustsFewer: Bool? = nil, keptCommits: UInt64? = nil) {
+    public init(role: Role, name: String, genesis: String, data: String, listen: String? = nil, rpc: String? = nil, validatorURLs: [String], threads: Int, behaviour: String? = nil, storeLimitMiB: Int? = nil, trustsFewer: Bool? = nil, keptCommits: UInt64? = nil, steps: UInt32? = nil) {
         (self.role, self.name, self.genesis, self.data, self.listen, self.rpc) = (role, name, genesis, data, listen, rpc)
         (self.validatorURLs, self.threads, self.behaviour, self.storeLimitMiB, self.trustsFewer) = (validatorURLs, threads, behaviour, storeLimitMiB, trustsFewer)
-        self.keptCommits = keptCommits
+        (self.keptCommits, self.steps) = (keptCommits, steps)
     }
 }
 

@@ -58,9 +58,7 @@ public struct StakerRecord: Hashable, Sendable, CanonicalCodable {
         encoder.append(isTombstoned)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
-        let code = try decoder.uint8()
-        guard let role = Role(rawValue: code) else { throw .invalidValue(field: "role", value: UInt64(code)) }
-        self.role = role
+        role = try decoder.choice("role")
         owner = try decoder.value()
         nodeKey = try decoder.value()
         name = try decoder.text(limit: Limits.nameBytes)

@@ -43,7 +43,7 @@ enum Draw {
             let carries = reveal.residualIn == .zero || (!restart && reveal.residualIn == member?.lastResidual)
             let rule: UInt16? =
                 if recent.contains(reveal.payloadRoot) || roots[reveal.payloadRoot, default: 0] > 1 { Rule.duplicate }
-                else if environment.isQuorum(refused) || reveal.parametersRoot != parameters || reveal.steps != environment.genesis.training.innerSteps || !carries { Rule.refusedPayload }
+                else if environment.isQuorum(refused) || reveal.parametersRoot != parameters || !environment.genesis.training.allows(reveal.steps) || !carries { Rule.refusedPayload }
                 else if !environment.isQuorum(held) { Rule.miss }
                 else { nil }
             if let rule {
@@ -108,18 +108,19 @@ enum Draw {
         return (environment.state[Runs.key]?.members ?? []).compactMap { trainer in
             guard let member = environment.state[Runs.memberKey(trainer)], !member.isJailed(at: record.window) else { return nil }
             let first = record.window.lowered(by: UInt64(rules.lookBack) - 1)
-            let candidates = (first.rawValue...record.window.rawValue).map { Window($0) }.filter { window in
-                guard !member.replayed.contains(window) else { return false }
+            let candidates = (first.rawValue...record.window.rawValue).compactMap { number -> (window: Window, steps: UInt32)? in
+                let window = Window(number)
+                guard !member.replayed.contains(window) else { return nil }
                 let held = window == record.window ? record : environment.state[Windows.key(window)]
-                return held?.judged.contains { $0.trainer == trainer } ?? false
+                return held?.judged.first { $0.trainer == trainer }?.reveal.map { (window, $0.steps) }
             }
             guard !candidates.isEmpty else { return nil }
             var generator = SeededGenerator(Beacon.draw(beacon, "replay \(trainer)"))
             // 1 ÷ (1 + clean replays), at least the floor: a newcomer is certain to be replayed.
             let clean = UInt64(member.cleanReplays), million: UInt64 = 1_000_000
             guard generator.below(million) < max(UInt64(rules.replayFloor), million / (1 + clean)) || clean == 0 else { return nil }
-            let window = clean == 0 ? candidates[0] : candidates[Int(generator.below(UInt64(candidates.count)))]
-            let segments = UInt64(training.segments)
+            let (window, steps) = clean == 0 ? candidates[0] : candidates[Int(generator.below(UInt64(candidates.count)))]
+            let segments = UInt64(training.segments(of: steps))
             let withCompression = generator.chance(1, in: 2)
             let segment = withCompression ? segments - 1 : generator.below(segments)
             let draw = ReplayDraw(trainer: trainer, window: window, segment: UInt32(segment), withCompression: withCompression)

@@ -122,9 +122,7 @@ struct ContributionRecord: Hashable, Sendable, CanonicalCodable {
         commitment = try decoder.value()
         at = try decoder.uint64()
         reveal = try decoder.optional()
-        let code = try decoder.uint8()
-        guard let state = State(rawValue: code) else { throw .invalidValue(field: "contribution", value: UInt64(code)) }
-        self.state = state
+        state = try decoder.choice("contribution")
         rule = try decoder.uint16()
         isUnpaid = try decoder.bool()
     }
@@ -228,9 +226,7 @@ struct ReportRecord: Hashable, Sendable, CanonicalCodable {
     }
     init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         validator = try decoder.value()
-        let code = try decoder.uint8()
-        guard let kind = ReportKind(rawValue: code) else { throw .invalidValue(field: "report", value: UInt64(code)) }
-        self.kind = kind
+        kind = try decoder.choice("report")
         index = try decoder.uint8()
         commitment = try decoder.value()
         let isRevealed = try decoder.bool(), bytes = try decoder.counted(limit: Limits.transactionBytes)
@@ -296,9 +292,7 @@ struct ContestRecord: Hashable, Sendable, CanonicalCodable {
     }
     init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         id = try decoder.value()
-        let code = try decoder.uint8()
-        guard let kind = ReportKind(rawValue: code) else { throw .invalidValue(field: "contest", value: UInt64(code)) }
-        self.kind = kind
+        kind = try decoder.choice("contest")
         trainer = try decoder.value()
         committing = try decoder.value()
         revealing = try decoder.value()

@@ -4,6 +4,8 @@ import AssayTensor
 public final class MemoryLink: StageLink {
     private struct Way {
         var waiting: [StageMessage] = []
+        /// Messages so far.
+        var came = 0
         var isClosed = false
     }
     private let inbound, outbound: Gate<Way>
@@ -18,14 +20,16 @@ public final class MemoryLink: StageLink {
         return (MemoryLink(back, there, capacity, "this process"), MemoryLink(there, back, capacity, "this process"))
     }
 
-    public func send(_ message: StageMessage) throws(StageLinkError) {
-        let sent: Bool? = outbound.wait(seconds: 3_600) { way in
+    public func send(_ message: StageMessage, seconds: Double) throws(StageLinkError) {
+        let sent: Bool? = outbound.wait(seconds: seconds) { way in
             if way.isClosed { return false }
             guard way.waiting.count < capacity else { return nil }
             way.waiting.append(message)
+            way.came += 1
             return true
         }
-        guard sent == true else { throw .closed("the other stage is gone") }
+        guard let sent else { throw .timedOut(seconds: seconds) }
+        guard sent else { throw .closed("the other stage is gone") }
     }
 
     public func receive(seconds: Double) throws(StageLinkError) -> StageMessage {
@@ -37,6 +41,8 @@ public final class MemoryLink: StageLink {
         guard let message = got else { throw .closed("the other stage is gone") }
         return message
     }
+
+    public var activity: Int { inbound.change { $0.came } + outbound.change { $0.came - $0.waiting.count } }
 
     public func close() {
         inbound.change { $0.isClosed = true }

@@ -30,7 +30,7 @@ public func benchPipeline(shape: ModelShape, rows: Int, stages: Int, microBatche
         var ends: [ContinuousClock.Instant] = []
         let order = StageOrder(assignment: .zero, trainer: Address(number: 0), window: Window(0), steps: 0..<steps, from: state)
         do { _ = try pipeline.run(&state, order, batches: { _ in batch }, progress: { _, _ in ends.append(.now) }) } catch { preconditionFailure("stages of one process failed: \(error)") }
-        return zip(ends, ends.dropFirst()).map { (Double(($1 - $0).components.attoseconds) * 1e-18) + Double(($1 - $0).components.seconds) }
+        return zip(ends, ends.dropFirst()).map { ($1 - $0).inSeconds }
     }
     _ = run(3)
     let each = run(max(1, steps) + 1)

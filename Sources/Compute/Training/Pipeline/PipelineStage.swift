@@ -50,7 +50,7 @@ public final class PipelineStage: @unchecked Sendable {
         isStepping = true
         defer {
             isStepping = false
-            times.whole += seconds(since: began)
+            times.whole += (ContinuousClock.now - began).inSeconds
         }
         let gradient = model.gradient, step = state.step
         let tensors = ModelTensors(state.parameters, model.shape, model.table, part, head: head)
@@ -59,14 +59,14 @@ public final class PipelineStage: @unchecked Sendable {
 
         var total = 0.0, loss: Float = 0, norm = 0.0
         try fromPrevious(step) { (link, wait) throws(StageLinkError) in total = Double(bitPattern: number(try link.receive(.norm, step: step, part: 0, length: 8, seconds: wait))) }
-        total = loop.squares(of: gradient, addedTo: total, model.kernels)
+        total = model.table.sumSquares(gradient, addedTo: total, model.kernels)
         if part.isLast { (loss, norm) = (model.meanLoss(batch), total.squareRoot()) }
-        try toNext(step) { (link) throws(StageLinkError) in try link.send(StageMessage(.norm, step: step, littleEndian(total.bitPattern))) }
+        try toNext(step) { (link, wait) throws(StageLinkError) in try link.send(StageMessage(.norm, step: step, littleEndian(total.bitPattern)), seconds: wait) }
         try fromNext(step) { (link, wait) throws(StageLinkError) in
             let bytes = try link.receive(.result, step: step, part: 0, length: 12, seconds: wait)
             (loss, norm) = (Float(bitPattern: UInt32(truncatingIfNeeded: number(Array(bytes[..<4])))), Double(bitPattern: number(Array(bytes[4...]))))
         }
-        try toPrevious(step) { (link) throws(StageLinkError) in try link.send(StageMessage(.result, step: step, Array(littleEndian(UInt64(loss.bitPattern))[..<4]) + littleEndian(norm.bitPattern))) }
+        try toPrevious(step) { (link, wait) throws(StageLinkError) in try link.send(StageMessage(.result, step: step, Array(littleEndian(UInt64(loss.bitPattern))[..<4]) + littleEndian(norm.bitPattern)), seconds: wait) }
         let result = loop.update(&state, gradient: gradient, loss: loss, norm: norm, kernels: model.kernels)
         if !result.skipped { try shareTokens(step) }
         return result
@@ -80,13 +80,13 @@ public final class PipelineStage: @unchecked Sendable {
             try fromPrevious(step, number) { (link, wait) throws(StageLinkError) in try link.receive(.activation, step: step, part: number, into: entered, count: count, seconds: wait) }
         case .leftForward(let number):
             let left = model.activations(number).left
-            try toNext(step, number) { (link) throws(StageLinkError) in try link.send(.activation, step: step, part: number, left, 0..<count) }
+            try toNext(step, number) { (link, wait) throws(StageLinkError) in try link.send(.activation, step: step, part: number, left, 0..<count, seconds: wait) }
         case .entersBackward(let number):
             let dx = model.backwardBuffers.dx
             try fromNext(step, number) { (link, wait) throws(StageLinkError) in try link.receive(.activationGradient, step: step, part: number, into: dx, count: count, seconds: wait) }
         case .leftBackward(let number):
             let dx = model.backwardBuffers.dx
-            try toPrevious(step, number) { (link) throws(StageLinkError) in try link.send(.activationGradient, step: step, part: number, dx, 0..<count) }
+            try toPrevious(step, number) { (link, wait) throws(StageLinkError) in try link.send(.activationGradient, step: step, part: number, dx, 0..<count, seconds: wait) }
         case .ended: try collectTokenGradient(step)
         }
     }
@@ -97,7 +97,7 @@ public final class PipelineStage: @unchecked Sendable {
         let length = 4 * model.shape.vocabulary * model.shape.width
         var bytes: [UInt8] = headGradient?.littleEndianBytes() ?? []
         try fromNext(step) { (link, wait) throws(StageLinkError) in bytes = try link.receive(.tokenGradient, step: step, part: 0, length: length, seconds: wait) }
-        try toPrevious(step) { (link) throws(StageLinkError) in try link.send(StageMessage(.tokenGradient, step: step, bytes)) }
+        try toPrevious(step) { (link, wait) throws(StageLinkError) in try link.send(StageMessage(.tokenGradient, step: step, bytes), seconds: wait) }
         if part.isFirst { model.gradient.withUnsafeMutableBufferPointer { UnsafeMutableRawBufferPointer($0).copyBytes(from: bytes) } }
     }
 
@@ -108,7 +108,7 @@ public final class PipelineStage: @unchecked Sendable {
         var bytes: [UInt8] = []
         if part.isFirst { bytes = state.parameters.withUnsafeBytes { Array($0[..<(4 * count)]) } }
         try fromPrevious(step) { (link, wait) throws(StageLinkError) in bytes = try link.receive(.tokenParameters, step: step, part: 0, length: 4 * count, seconds: wait) }
-        try toNext(step) { (link) throws(StageLinkError) in try link.send(StageMessage(.tokenParameters, step: step, bytes)) }
+        try toNext(step) { (link, wait) throws(StageLinkError) in try link.send(StageMessage(.tokenParameters, step: step, bytes), seconds: wait) }
         if part.isLast { head?.withUnsafeMutableBufferPointer { UnsafeMutableRawBufferPointer($0).copyBytes(from: bytes) } }
     }
 
@@ -116,30 +116,25 @@ public final class PipelineStage: @unchecked Sendable {
 
     // MARK: Neighbours. Where there is none, nothing happens.
 
-    /// Who is nearer to what went wrong gives up first, so that the right stage is named.
-    private var patience: Double { timeout + max(1, timeout / 8) * Double(max(0, part.count - 2 - part.number)) }
-
     func fromNext(_ step: UInt64?, _ microBatch: Int? = nil, _ body: (any StageLink, Double) throws(StageLinkError) -> Void) throws(StageError) {
         guard let next else { return }
-        try with(next, part.number + 1, step, microBatch) { (link) throws(StageLinkError) in try body(link, patience) }
+        try with(PatientLink(next, before: previous), part.number + 1, step, microBatch) { (link) throws(StageLinkError) in try body(link, timeout) }
     }
-    func toNext(_ step: UInt64?, _ microBatch: Int? = nil, _ body: (any StageLink) throws(StageLinkError) -> Void) throws(StageError) {
-        guard let next else { return }
-        try with(next, part.number + 1, step, microBatch, body)
+    func toNext(_ step: UInt64?, _ microBatch: Int? = nil, _ body: (any StageLink, Double) throws(StageLinkError) -> Void) throws(StageError) {
+        try fromNext(step, microBatch, body)
     }
     /// Whoever stands before waits for others too, so it has more time.
     func fromPrevious(_ step: UInt64?, _ microBatch: Int? = nil, _ body: (any StageLink, Double) throws(StageLinkError) -> Void) throws(StageError) {
         guard let previous else { return }
         try with(previous, part.number - 1, step, microBatch) { (link) throws(StageLinkError) in try body(link, 2 * timeout + 10) }
     }
-    func toPrevious(_ step: UInt64?, _ microBatch: Int? = nil, _ body: (any StageLink) throws(StageLinkError) -> Void) throws(StageError) {
-        guard let previous else { return }
-        try with(previous, part.number - 1, step, microBatch, body)
+    func toPrevious(_ step: UInt64?, _ microBatch: Int? = nil, _ body: (any StageLink, Double) throws(StageLinkError) -> Void) throws(StageError) {
+        try fromPrevious(step, microBatch, body)
     }
 
     private func with(_ link: any StageLink, _ stage: Int, _ step: UInt64?, _ microBatch: Int?, _ body: (any StageLink) throws(StageLinkError) -> Void) throws(StageError) {
         let began = ContinuousClock.now
-        defer { if isStepping { times.waiting += seconds(since: began) } }
+        defer { if isStepping { times.waiting += (ContinuousClock.now - began).inSeconds } }
         do { try body(link) } catch {
             if case .told(let told) = error { throw told }
             if case .closed = error, let told = lastWord(link) { throw told }
@@ -156,10 +151,6 @@ private func lastWord(_ link: any StageLink) -> StageError? {
     return nil
 }
 
-func seconds(since instant: ContinuousClock.Instant) -> Double {
-    let (whole, parts) = (ContinuousClock.now - instant).components
-    return Double(whole) + Double(parts) * 1e-18
-}
 func littleEndian(_ number: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } }
 /// Of at most eight bytes.
 func number(_ bytes: [UInt8]) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }

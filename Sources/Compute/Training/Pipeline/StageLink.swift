@@ -5,13 +5,14 @@ import AssayTensor
 /// A way to a neighbouring stage. Messages arrive whole and in the order in which they were sent.
 ///
 /// One thread sends and receives at a time. `send` hands over and returns: a writer of the link's own sends while the stage goes on computing. It waits
-/// only while too much of what was sent before has not left yet.
+/// only while too much of what was sent before has not left yet. Both wait as long as bytes keep coming or leaving, and else for so many seconds.
 public protocol StageLink: AnyObject, Sendable {
     /// Where the other end is, for people.
     var place: String { get }
-    func send(_ message: StageMessage) throws(StageLinkError)
-    /// The next message; waits for it as long as bytes keep coming, and else for so many seconds.
+    func send(_ message: StageMessage, seconds: Double) throws(StageLinkError)
     func receive(seconds: Double) throws(StageLinkError) -> StageMessage
+    /// Grows with everything that comes or leaves.
+    var activity: Int { get }
     /// Ends the link both ways; whoever waits on it gets `closed`.
     func close()
 }
@@ -56,9 +57,11 @@ extension StageLinkError: CustomStringConvertible {
 }
 
 extension StageLink {
-    /// The bytes of the one message that may come now.
+    /// The bytes of the one message that may come now, `waiting` aside.
     func receive(_ kind: StageMessage.Kind, step: UInt64, part: Int, length: Int?, seconds: Double) throws(StageLinkError) -> [UInt8] {
-        let message = try receive(seconds: seconds), header = message.header
+        var message = try receive(seconds: seconds)
+        while message.header.kind == .waiting { message = try receive(seconds: seconds) }
+        let header = message.header
         if header.kind == .failure, kind != .failure { throw .told(try StageError(message)) }
         guard header.kind == kind else { throw .wrongKind(found: header.kind, expected: kind) }
         guard header.step == step else { throw .wrongStep(kind, found: header.step, expected: step) }
@@ -72,9 +75,9 @@ extension StageLink {
         let count = count ?? buffer.count, bytes = try receive(kind, step: step, part: part, length: 4 * count, seconds: seconds)
         buffer.withUnsafeMutableBufferPointer { UnsafeMutableRawBufferPointer($0).copyBytes(from: bytes) }
     }
-    func send(_ kind: StageMessage.Kind, step: UInt64, part: Int, _ buffer: FloatBuffer, _ range: Range<Int>? = nil) throws(StageLinkError) {
+    func send(_ kind: StageMessage.Kind, step: UInt64, part: Int, _ buffer: FloatBuffer, _ range: Range<Int>? = nil, seconds: Double) throws(StageLinkError) {
         let range = range ?? 0..<buffer.count
-        try send(StageMessage(kind, step: step, part: part, buffer.withUnsafeBytes { Array($0[4 * range.lowerBound..<4 * range.upperBound]) }))
+        try send(StageMessage(kind, step: step, part: part, buffer.withUnsafeBytes { Array($0[4 * range.lowerBound..<4 * range.upperBound]) }), seconds: seconds)
     }
 }
 

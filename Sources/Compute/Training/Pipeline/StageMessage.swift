@@ -22,6 +22,8 @@ public struct StageMessage: Hashable, Sendable {
         case times = 10
         /// Why there is no answer, from wherever it went wrong.
         case failure = 11
+        /// Whoever sends it waits for the stage behind it, and is not itself what is waited for.
+        case waiting = 12
     }
     public static let headerBytes = 53
 
@@ -91,6 +93,7 @@ public struct StageLimits: Hashable, Sendable {
         case .stateIn, .stateOut: state
         case .activation, .activationGradient: activation
         case .tokenGradient, .tokenParameters: tokens
+        case .waiting: 0
         case .norm: 8
         case .result: 12
         case .times: 4_096

@@ -63,10 +63,10 @@ extension PipelineStage {
         self.next = next
         defer { self.next = nil }
         let tables = ModelPart.split(model.shape, stages: part.count).map { ParameterTable(model.shape, $0) }, whole = [state.parameters, state.m, state.v]
-        try toNext(order.step) { (link) throws(StageLinkError) in
-            try link.send(StageMessage(.order, order.canonicalBytes))
+        try toNext(order.step) { (link, wait) throws(StageLinkError) in
+            try link.send(StageMessage(.order, order.canonicalBytes), seconds: wait)
             for (stage, table) in tables.enumerated().dropFirst() {
-                for (index, buffer) in whole.enumerated() { try link.send(.stateIn, step: order.step, part: 3 * stage + index, buffer, table.range) }
+                for (index, buffer) in whole.enumerated() { try link.send(.stateIn, step: order.step, part: 3 * stage + index, buffer, table.range, seconds: wait) }
             }
         }
         begin(order, whole.map { $0.copy(of: tables[0].range) })
@@ -113,11 +113,11 @@ extension PipelineStage {
             do { given = try StageOrder(canonicalBytes: bytes) } catch { throw .unreadable(.order) }
         }
         guard let order = given else { preconditionFailure("an order was not refused and is not there") }
-        try toNext(order.step) { (link) throws(StageLinkError) in try link.send(StageMessage(.order, order.canonicalBytes)) }
+        try toNext(order.step) { (link, wait) throws(StageLinkError) in try link.send(StageMessage(.order, order.canonicalBytes), seconds: wait) }
         func relay(_ stage: Int, _ table: ParameterTable, _ index: Int) throws(StageError) {
             var bytes: [UInt8] = []
             try fromPrevious(order.step) { (link, wait) throws(StageLinkError) in bytes = try link.receive(.stateIn, step: order.step, part: 3 * stage + index, length: 4 * table.count, seconds: wait) }
-            try toNext(order.step) { (link) throws(StageLinkError) in try link.send(StageMessage(.stateIn, step: order.step, part: 3 * stage + index, bytes)) }
+            try toNext(order.step) { (link, wait) throws(StageLinkError) in try link.send(StageMessage(.stateIn, step: order.step, part: 3 * stage + index, bytes), seconds: wait) }
         }
         for index in 0..<3 {
             let buffer = FloatBuffer(count: table.count)
@@ -136,16 +136,16 @@ extension PipelineStage {
         let step = state.step, own = [state.parameters, state.m, state.v]
         var times = [times]
         try fromNext(step) { (link, wait) throws(StageLinkError) in times += readTimes(try link.receive(.times, step: step, part: 0, length: 16 * behind.count, seconds: wait)) }
-        try toPrevious(step) { (link) throws(StageLinkError) in
-            try link.send(StageMessage(.times, step: step, times.flatMap { littleEndian($0.whole.bitPattern) + littleEndian($0.waiting.bitPattern) }))
-            for (index, buffer) in own.enumerated() { try link.send(.stateOut, step: step, part: 3 * part.number + index, buffer) }
+        try toPrevious(step) { (link, wait) throws(StageLinkError) in
+            try link.send(StageMessage(.times, step: step, times.flatMap { littleEndian($0.whole.bitPattern) + littleEndian($0.waiting.bitPattern) }), seconds: wait)
+            for (index, buffer) in own.enumerated() { try link.send(.stateOut, step: step, part: 3 * part.number + index, buffer, seconds: wait) }
         }
         for (offset, table) in behind.enumerated() {
             for index in 0..<3 {
                 let number = 3 * (part.number + 1 + offset) + index
                 var bytes: [UInt8] = []
                 try fromNext(step) { (link, wait) throws(StageLinkError) in bytes = try link.receive(.stateOut, step: step, part: number, length: 4 * table.count, seconds: wait) }
-                try toPrevious(step) { (link) throws(StageLinkError) in try link.send(StageMessage(.stateOut, step: step, part: number, bytes)) }
+                try toPrevious(step) { (link, wait) throws(StageLinkError) in try link.send(StageMessage(.stateOut, step: step, part: number, bytes), seconds: wait) }
             }
         }
     }

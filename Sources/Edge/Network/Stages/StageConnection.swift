@@ -9,7 +9,7 @@ import NIOTLS
 /// Which stage of which pipeline a connection leads to: the first message both ways.
 package struct StageGreeting: Hashable, Sendable, CanonicalCodable {
     private static let magic: UInt32 = 0x5453_5341
-    private static let version: UInt32 = 1
+    private static let version: UInt32 = 2
     package let genesis: Digest
     package let stage: UInt32
     package let stages: UInt32
@@ -57,23 +57,22 @@ public final class StageConnection: StageLink {
     let channel: any Channel
     let limits: StageLimits
     public let place: String
-    private let timeout: Double
     private let inbox = Gate(Inbox()), outbox = Gate(Outbox())
     private var room: Int { limits.most + StageMessage.headerBytes + 4_096 }
 
-    init(_ channel: any Channel, place: String, limits: StageLimits, timeout: Double) {
-        (self.channel, self.place, self.limits, self.timeout) = (channel, place, limits, timeout)
-    }
+    init(_ channel: any Channel, place: String, limits: StageLimits) { (self.channel, self.place, self.limits) = (channel, place, limits) }
 
-    public func send(_ message: StageMessage) throws(StageLinkError) {
+    public var activity: Int { inbox.change { $0.activity } + outbox.change { $0.sent } }
+
+    public func send(_ message: StageMessage, seconds: Double) throws(StageLinkError) {
         let count = StageMessage.headerBytes + message.bytes.count
-        let reason: String?? = outbox.wait(seconds: timeout, counts: \.sent) { outbox in
+        let reason: String?? = outbox.wait(seconds: seconds, counts: \.sent) { outbox in
             if let ended = outbox.ended { return .some(ended) }
             guard outbox.waiting <= 3 * room else { return nil }
             outbox.waiting += count
             return .some(nil)
         }
-        guard let reason else { throw .timedOut(seconds: timeout) }
+        guard let reason else { throw .timedOut(seconds: seconds) }
         if let reason { throw .closed(reason) }
         channel.writeAndFlush(message).whenComplete { [outbox] _ in
             outbox.change {

@@ -14,7 +14,6 @@ public final class StagePort: Sendable {
     private let identity: NetworkIdentity
     private let own: StageGreeting
     private let limits: StageLimits
-    private let timeout: Double
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let log: Logger
 
@@ -29,8 +28,8 @@ public final class StagePort: Sendable {
     private let dialled = Gate(Arrived())
     private let server = Shared<(any Channel)?>(nil)
 
-    public init(identity: NetworkIdentity, genesis: Digest, part: ModelPart, limits: StageLimits, timeout: Double, log: Logger) {
-        (self.identity, self.limits, self.timeout, self.log) = (identity, limits, timeout, log)
+    public init(identity: NetworkIdentity, genesis: Digest, part: ModelPart, limits: StageLimits, log: Logger) {
+        (self.identity, self.limits, self.log) = (identity, limits, log)
         own = StageGreeting(genesis: genesis, stage: part.number, stages: part.count)
     }
 
@@ -111,7 +110,7 @@ public final class StagePort: Sendable {
     private func setUp(
         _ channel: any Channel, expected: Int, place: String, _ greeted: EventLoopPromise<StageConnection>, _ tls: NIOSSLContext, isServer: Bool
     ) -> EventLoopFuture<Void> {
-        let connection = StageConnection(channel, place: place, limits: limits, timeout: timeout)
+        let connection = StageConnection(channel, place: place, limits: limits)
         let session = StageSession(own: own, expected: expected, connection: connection, greeted: greeted)
         let key = identity.keyDigest
         let verify: NIOSSLCustomVerificationCallback = { certificates, promise in

@@ -9,7 +9,7 @@ import Foundation
 /// Everything that a trainer of a network does is in the time: digests of states, compression, decoding of all payloads, the outer step.
 public enum LinkBench {
     public struct Options: Sendable {
-        public var shape = "char"
+        public var shape = BenchShape.char
         public var profile = NumericsProfile.f32
         public var compressor = TrainingRules.Compressor.lowRankInt4
         public var rank = 64
@@ -47,15 +47,13 @@ public enum LinkBench {
     }
 
     public static func run(_ options: Options, progress: @escaping @Sendable (String) -> Void) throws -> Report {
-        guard let run = BenchRun(shape: options.shape, profile: options.profile, steps: options.steps, segmentSteps: max(1, options.steps / 4), compressor: options.compressor, rank: options.rank) else {
-            throw Failure("there is no shape “\(options.shape)”; known are nano, char, gpt2")
-        }
+        let run = BenchRun(shape: options.shape, profile: options.profile, steps: options.steps, segmentSteps: max(1, options.steps / 4), compressor: options.compressor, rank: options.rank)
         let trainer = try run.trainer(threads: options.threads)
         let lines = try options.megabits.map { rate in
             progress(String(format: "%.0f Mbit/s", rate))
             return try measure(options, run, trainer, PacedLink(megabitsPerSecond: rate, latencyMilliseconds: options.latencyMilliseconds), megabits: rate, progress)
         }
-        return Report(shape: options.shape, profile: options.profile.name, compressor: options.compressor.name, parameters: trainer.table.count, steps: options.steps, trainers: options.trainers, threads: options.threads, lines: lines)
+        return Report(shape: options.shape.rawValue, profile: options.profile.name, compressor: options.compressor.name, parameters: trainer.table.count, steps: options.steps, trainers: options.trainers, threads: options.threads, lines: lines)
     }
 
     private struct Times { var steps = 0.0, other = 0.0, waited = 0.0, transfer = 0.0 }
@@ -66,8 +64,8 @@ public enum LinkBench {
         // The first window has no payloads to wait for, so it is not measured.
         for window in 0...options.windows {
             let underway = own.map { payload in
-                Underway { () throws -> (value: [[UInt8]], seconds: Double) in
-                    try secondsOf {
+                Underway {
+                    try measured {
                         let up = Underway { try link.carry(payload) }
                         let down = try (0..<others).map { _ in try link.carry(payload) }
                         return [try up.wait()] + down
@@ -75,14 +73,14 @@ public enum LinkBench {
                 }
             }
             var passed = Times()
-            let (result, trained) = try secondsOf { try train(trainer, run.opening(UInt64(window), state.parameters, ownPayload: own, residual: residual), &passed.steps) }
+            let (result, trained) = try measured { try train(trainer, run.opening(UInt64(window), state.parameters, ownPayload: own, residual: residual), &passed.steps) }
             if let underway {
-                let ((payloads, transfer), waited) = try secondsOf { try underway.wait() }
+                let ((payloads, transfer), waited) = try measured { try underway.wait() }
                 (passed.waited, passed.transfer) = (waited, transfer)
-                passed.other = try secondsOf {
+                passed.other = try timed {
                     let decoded = try payloads.map { try trainer.compressor.decompress($0) }
                     state = outer.apply(state, aggregated: decoded, judged: decoded)
-                }.seconds
+                }
                 passed.other += trained - passed.steps
                 times = Times(steps: times.steps + passed.steps, other: times.other + passed.other, waited: times.waited + passed.waited, transfer: times.transfer + passed.transfer)
                 progress(String(format: "  window %d: %.2f s of steps, %.2f s beside them, waited %.3f s", window, passed.steps, passed.other, passed.waited))
@@ -105,7 +103,7 @@ public enum LinkBench {
         var state = trainer.openingState(start, opening)
         var digests = [state.digest]
         for first in stride(from: 0, to: trainer.steps(opening), by: segment) {
-            steps += try secondsOf { _ = try trainer.run(&state, steps: first..<min(first + segment, trainer.steps(opening)), shard: shard) }.seconds
+            steps += try timed { _ = try trainer.run(&state, steps: first..<min(first + segment, trainer.steps(opening)), shard: shard) }
             digests.append(state.digest)
         }
         let compressed = try trainer.compress(try trainer.delta(opening, end: state.parameters), opening)

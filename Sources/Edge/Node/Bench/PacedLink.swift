@@ -1,3 +1,4 @@
+import AssayTensor
 import Foundation
 
 /// A link of a given rate and latency, emulated: bytes go through a socket pair of this process, each at its time on the wire.
@@ -13,15 +14,14 @@ final class PacedLink: Sendable {
         var ends: [Int32] = [0, 0]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else { throw Failure("no socket pair: \(String(cString: strerror(errno)))") }
         let sending = ends[0], receiving = ends[1]
-        defer { close(receiving) }
-        let writer = Thread { [bytesPerSecond] in
+        let writer = ComputeThread { [bytesPerSecond] in
             let clock = ContinuousClock(), began = clock.now
             var sent = 0
             while sent < bytes.count {
                 let part = min(PacedLink.slice, bytes.count - sent)
                 // The last bit of the slice is on the wire by then, not before.
                 let due = began.advanced(by: .seconds(Double(sent + part) / bytesPerSecond)), wait = clock.now.duration(to: due)
-                if wait > .zero { Thread.sleep(forTimeInterval: Double(wait.components.seconds) + Double(wait.components.attoseconds) * 1e-18) }
+                if wait > .zero { Thread.sleep(forTimeInterval: wait.inSeconds) }
                 var at = sent
                 while at < sent + part {
                     let written = bytes.withUnsafeBytes { write(sending, $0.baseAddress! + at, sent + part - at) }
@@ -32,7 +32,10 @@ final class PacedLink: Sendable {
             }
             close(sending)
         }
-        writer.start()
+        defer {
+            close(receiving)
+            writer.join()
+        }
         var arrived = [UInt8](repeating: 0, count: bytes.count), count = 0
         while count < arrived.count {
             let more = arrived.withUnsafeMutableBytes { read(receiving, $0.baseAddress! + count, $0.count - count) }
@@ -44,26 +47,20 @@ final class PacedLink: Sendable {
     }
 }
 
-/// Work of another thread, to be waited for.
-final class Underway<Value: Sendable>: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var outcome: Result<Value, any Error>?
+/// Work of another thread, to be waited for once.
+final class Underway<Value: Sendable>: Sendable {
+    private let outcome = Gate<Result<Value, any Error>?>(nil)
+    private let thread: ComputeThread
 
     init(_ body: @escaping @Sendable () throws -> Value) {
-        Thread { [self] in
+        thread = ComputeThread { [outcome] in
             let result = Result { try body() }
-            condition.lock()
-            outcome = result
-            condition.broadcast()
-            condition.unlock()
-        }.start()
+            outcome.change { $0 = result }
+        }
     }
     func wait() throws -> Value {
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            if let outcome { return try outcome.get() }
-            condition.wait()
-        }
+        thread.join()
+        guard let result = outcome.change({ $0 }) else { preconditionFailure("a thread ended without its work") }
+        return try result.get()
     }
 }

@@ -57,8 +57,7 @@ actor ChaosRun {
 
     private func say(_ text: String) { progress("[\(Int(seconds(since: started))) s] \(text)") }
     private func seconds(since start: ContinuousClock.Instant) -> Double {
-        let took = (ContinuousClock.now - start).components
-        return Double(took.seconds) + Double(took.attoseconds) / 1e18
+        (ContinuousClock.now - start).inSeconds
     }
 
     // MARK: One trouble

@@ -154,25 +154,23 @@ public struct GymSession {
                 try write(run.checkpoint(), url(run.result.fileName, "state"))
                 try write(run.result.csv.utf8, url(run.result.fileName, "csv"))
                 written = .now
-                pause = max(GymSession.secondsBetweenCheckpoints, GymSession.seconds(began.duration(to: written)) / GymSession.shareOfCheckpoints)
+                pause = max(GymSession.secondsBetweenCheckpoints, began.duration(to: written).inSeconds / GymSession.shareOfCheckpoints)
             }
             while !run.result.isFinished {
                 run.advance()
                 let left = plan.tokens - run.result.step * arm.rows * plan.shape.context + afterThis
-                let elapsed = GymSession.seconds(start.duration(to: .now)), rate = elapsed > 0 ? Double(atStart - left) / elapsed : 0
+                let elapsed = start.duration(to: .now).inSeconds, rate = elapsed > 0 ? Double(atStart - left) / elapsed : 0
                 progress(Progress(
                     arm: arm.name, seed: seed, number: place + 1, count: runs.count, step: run.result.step, steps: arm.steps, validationLoss: run.result.finalLoss ?? run.result.points.last?.validationLoss,
                     tokensPerSecond: rate, secondsLeft: rate > 0 ? Double(left) / rate : nil, isPoint: run.result.points.count > points, diverged: run.result.diverged))
                 points = run.result.points.count
-                if run.result.isFinished || GymSession.seconds(written.duration(to: .now)) > pause { try save() }
+                if run.result.isFinished || written.duration(to: .now).inSeconds > pause { try save() }
             }
             if options.exports, !run.result.diverged { try ModelFiles.write(run.parameters, shape: plan.shape, to: options.out.appending(path: run.result.fileName)) }
             _ = try report()
         }
         return try report()
     }
-
-    private static func seconds(_ duration: Duration) -> Double { Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18 }
 
     /// Writes the picture and the tables of all that lies in the directory.
     private func report() throws -> GymSummary {

@@ -59,7 +59,8 @@ extension Localnet {
             try Keystore.write(owner, to: home.ownerKeystore, password: password, n: scryptCost)
             try Keystore.write(nodeKey, to: home.nodeKeystore, password: password, n: scryptCost)
             try writeJSON(NodeFile(role: .trainer, name: "trainer-\(index)", genesis: "../genesis.json", data: options.data.path, validatorURLs: rpcURLs, threads: options.threads,
-                                   behaviour: role == "honest" ? nil : role), to: home.nodeFile)
+                                   behaviour: role == "honest" ? nil : role,
+                                   steps: role == "honest" && !options.steps.isEmpty ? options.steps[index % options.steps.count] : nil), to: home.nodeFile)
             trainers.append(.init(home: home, owner: owner, nodeKey: nodeKey, role: role))
         }
 

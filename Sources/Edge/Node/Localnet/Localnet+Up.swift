@@ -37,6 +37,7 @@ extension Localnet {
         if let seconds = options.windowSeconds { arguments += ["--window-seconds", "\(seconds)"] }
         if let seconds = options.epochSeconds { arguments += ["--epoch-seconds", "\(seconds)"] }
         if let rules = options.rules { arguments += ["--rules", rules.path] }
+        if !options.steps.isEmpty { arguments += ["--steps", options.steps.map(String.init).joined(separator: ",")] }
         if options.stages > 1 { arguments += ["--stages", "\(options.stages)"] }
         if !options.adversaries.isEmpty { arguments += ["--adversaries", options.adversaries.joined(separator: ",")] }
         try? FileManager.default.removeItem(at: Network.file(options.home))
@@ -261,7 +262,7 @@ private actor Run {
             var payloadBytes = 0
             for contribution in view.judged { if let root = contribution.reveal?.payloadRoot { payloadBytes += try await client.blob(root)?.count ?? 0 } }
             rows.append(.init(
-                window: number, parametersRoot: next?.outer?.parametersRoot.description ?? "", validationLoss: losses[number], trainingTokens: view.judged.count * Int(rules.innerSteps * rules.rows) * Int(layout.genesis.model.context), payloadBytes: payloadBytes,
+                window: number, parametersRoot: next?.outer?.parametersRoot.description ?? "", validationLoss: losses[number], trainingTokens: view.judged.reduce(0) { $0 + Int($1.reveal?.steps ?? 0) } * Int(rules.rows * layout.genesis.model.context), payloadBytes: payloadBytes,
                 trainers: layout.trainers.map { trainer in
                     let address = trainer.owner.address
                     let credited = tally.reward[number]?[address] ?? 0, forfeited = tally.forfeited[number]?[address] ?? 0

@@ -19,13 +19,15 @@ public enum Localnet {
         public var windowSeconds: Double?
         public var epochSeconds: Double?
         public var rules: URL?
+        /// Inner steps of the honest trainers' windows, in turn; none for H.
+        public var steps: [UInt32]
         public var json: Bool
 
         public init(home: URL, validators: Int, trainers: Int, windows: Int?, data: URL, model: String, adversaries: [String], threads: Int,
-                    windowSeconds: Double? = nil, epochSeconds: Double? = nil, rules: URL? = nil, stages: Int = 1, json: Bool = false) {
+                    windowSeconds: Double? = nil, epochSeconds: Double? = nil, rules: URL? = nil, stages: Int = 1, steps: [UInt32] = [], json: Bool = false) {
             (self.home, self.validators, self.trainers, self.windows) = (home.standardizedFileURL, validators, trainers, windows)
             (self.data, self.model, self.adversaries, self.threads) = (data.standardizedFileURL, model, adversaries, threads)
-            (self.windowSeconds, self.epochSeconds, self.rules, self.stages, self.json) = (windowSeconds, epochSeconds, rules, stages, json)
+            (self.windowSeconds, self.epochSeconds, self.rules, self.stages, self.steps, self.json) = (windowSeconds, epochSeconds, rules, stages, steps, json)
         }
 
         static let knownAdversaries = ["lazy", "copycat", "noise", "signflip", "nonsense"]
@@ -86,7 +88,7 @@ public enum Localnet {
     }
 
     /// The folder Genesis/ of the project: beside or above the working directory or the program, or named by ASSAY_GENESIS.
-    static func genesisFolder() throws -> URL {
+    package static func genesisFolder() throws -> URL {
         if let named = ProcessInfo.processInfo.environment["ASSAY_GENESIS"] { return URL(filePath: named) }
         let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
         for start in [URL(filePath: FileManager.default.currentDirectoryPath), program.deletingLastPathComponent()] {

@@ -26,7 +26,7 @@ public final class StageNode: Sendable {
         let nodeKey = try Keystore.read(home.nodeKeystore, password: home.password())
         port = StagePort(
             identity: try NetworkIdentity.derived(from: nodeKey.privateBytes), genesis: genesis.digest, part: part,
-            limits: StageLimits(shape: shape, rows: Int(rules.rows), microBatches: Int(rules.microBatches), stages: place.count), timeout: place.timeout, log: log)
+            limits: StageLimits(shape: shape, rows: Int(rules.rows), microBatches: Int(rules.microBatches), stages: place.count), log: log)
     }
 
     /// `assay trainer join --stage s/S`, s above 0.
@@ -79,7 +79,7 @@ public final class StageNode: Sendable {
         } catch let error as StageError {
             if error.stage < part.number { log.info("stage \(error.stage): \(error.reason); this stage waits for stage \(part.number - 1) to come again") } else { log.warning("\(error)") }
             // Whoever is still there is told what was wrong, and has time to read it.
-            guard (try? previous.send(error.message)) != nil else { return previous.closeAtOnce() }
+            guard (try? previous.send(error.message, seconds: place.timeout)) != nil else { return previous.closeAtOnce() }
             previous.finish(seconds: 5)
         } catch { log.error("\(error)") }
     }

@@ -38,7 +38,7 @@ public final class StagePipeline: InnerEngine, @unchecked Sendable {
         stage = PipelineStage(shape: trainer.shape, part: part, rows: Int(rules.rows), microBatches: Int(rules.microBatches), rules: OptimizerRules(rules), kernels: trainer.kernels, timeout: place.timeout)
         port = StagePort(
             identity: try NetworkIdentity.derived(from: nodeKey.privateBytes), genesis: genesis, part: part,
-            limits: StageLimits(shape: trainer.shape, rows: Int(rules.rows), microBatches: Int(rules.microBatches), stages: place.count), timeout: place.timeout, log: log)
+            limits: StageLimits(shape: trainer.shape, rows: Int(rules.rows), microBatches: Int(rules.microBatches), stages: place.count), log: log)
     }
 
     public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void) throws(StageError) -> Float {
