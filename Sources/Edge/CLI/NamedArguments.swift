@@ -4,11 +4,11 @@ import AssayTraining
 
 // Choices as options: the parser names what it knows when something else is asked for.
 
-extension ExpressibleByArgument where Self: NamedRule {
+extension ExpressibleByArgument where Self: NamedRule & RawRepresentable, RawValue: ExpressibleByArgument {
     public init?(argument: String) { self.init(named: argument) }
     public var defaultValueDescription: String { name }
     public static var allValueStrings: [String] { names }
 }
-extension NumericsProfile: @retroactive ExpressibleByArgument {}
-extension TrainingRules.Compressor: @retroactive ExpressibleByArgument {}
-extension BenchShape: @retroactive ExpressibleByArgument {}
+extension NumericsProfile: ExpressibleByArgument {}
+extension TrainingRules.Compressor: ExpressibleByArgument {}
+extension BenchShape: ExpressibleByArgument {}

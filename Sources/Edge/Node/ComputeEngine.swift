@@ -105,7 +105,7 @@ public final class ComputeEngine: @unchecked Sendable {
     public func train(_ job: TrainJob, steps: UInt32? = nil, behaviour: Behaviour, progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
         // Training without the residual that is claimed would look like fraud.
         if job.opening.residualIn != .zero { _ = try floats(job.opening.residualIn) }
-        let result = try trainer.train(try opening(job.opening, job.window, job.trainer), steps: steps.map { Int($0) }, behaviour, progress: progress)
+        let result = try trainer.train(try opening(job.opening, job.window, job.trainer), steps: steps.map { Int($0) }, behaviour: behaviour, progress: progress)
         try blobs.put(result.payload)
         try blobs.put(result.trajectory.bytes)
         try blobs.put(result.residual.littleEndianBytes())
