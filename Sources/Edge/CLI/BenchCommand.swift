@@ -27,7 +27,7 @@ struct BenchCommand: AsyncParsableCommand {
     struct TrainCommand: ParsableCommand {
         static let configuration = CommandConfiguration(commandName: "train", abstract: "Tokens per second of training.")
         @Option(name: .long, help: "The model.") var shape = BenchShape.nano
-        @Option(name: .long, help: "Numbers of the linear layers.") var profile = NumericsProfile.f32
+        @Option(name: .long, help: "Numbers of the linear layers.") var profile = Named(NumericsProfile.f32)
         @Option(name: .long, help: "Threads.") var threads = 1
         @Option(name: .long, help: "Steps; the median counts.") var steps = 12
         @Option(name: .long, help: "Stages of a pipeline, as threads of this process; each has --threads.") var stages = 1
@@ -35,23 +35,23 @@ struct BenchCommand: AsyncParsableCommand {
         @OptionGroup var output: JSONOption
         func run() throws {
             try KernelPath.selectFromEnvironment()
-            let modelShape = shape.shape.with(profile), rows = shape.rows
+            let modelShape = shape.shape.with(profile.rule), rows = shape.rows
             guard (1...256).contains(threads), (1...10_000).contains(steps) else { throw ValidationError("--threads is 1…256, --steps 1…10000") }
             guard (1...modelShape.layers).contains(stages) else { throw ValidationError("--stages is 1…\(modelShape.layers), the layers of \(shape)") }
             guard microBatches > 0, rows.isMultiple(of: microBatches) else { throw ValidationError("--micro-batches \(microBatches) does not divide the \(rows) sequences of \(shape)") }
             if stages > 1 || microBatches > 1 { return try runStages(modelShape, rows) }
             let rate = benchTraining(shape: modelShape, rows: rows, threads: threads, steps: steps, path: .current)
-            let kernels = profile == .i8 ? KernelPath.currentName : KernelPath.current.rawValue
+            let kernels = profile.rule == .i8 ? KernelPath.currentName : KernelPath.current.rawValue
             struct Report: Encodable { var shape, profile, kernels: String; var threads: Int; var tokensPerSecond: Double }
-            if output.json { return try printJSON(Report(shape: shape.rawValue, profile: profile.name, kernels: kernels, threads: threads, tokensPerSecond: rate)) }
-            print("\(shape), \(profile.name): \(String(format: "%.0f", rate)) tokens/s, \(threads) threads, \(kernels)")
+            if output.json { return try printJSON(Report(shape: shape.rawValue, profile: profile.rule.name, kernels: kernels, threads: threads, tokensPerSecond: rate)) }
+            print("\(shape), \(profile.rule.name): \(String(format: "%.0f", rate)) tokens/s, \(threads) threads, \(kernels)")
         }
 
         private func runStages(_ modelShape: ModelShape, _ rows: Int) throws {
             let bench = benchPipeline(shape: modelShape, rows: rows, stages: stages, microBatches: microBatches, threads: threads, steps: steps)
             if output.json { return try printJSON(bench) }
             let share = { (value: Double) in String(format: "%.1f", value * 100) }
-            print("\(shape), \(profile.name): \(String(format: "%.0f", bench.tokensPerSecond)) tokens/s, \(stages) stages of \(threads) threads, \(microBatches) micro-batches; "
+            print("\(shape), \(profile.rule.name): \(String(format: "%.0f", bench.tokensPerSecond)) tokens/s, \(stages) stages of \(threads) threads, \(microBatches) micro-batches; "
                 + "bubble share \(share(bench.bubbleShare)) %, by the formula \(share(bench.bubbleShareByFormula)) %; "
                 + "waiting a step: \(bench.waitingSeconds.map { String(format: "%.3f", $0) }.joined(separator: ", ")) s")
         }

@@ -9,9 +9,9 @@ import Foundation
 /// What the benches of windows have in common.
 struct BenchRunOptions: ParsableArguments {
     @Option(name: .long, help: "The model.") var shape = BenchShape.char
-    @Option(name: .long, help: "Numbers of the linear layers.") var profile = NumericsProfile.f32
+    @Option(name: .long, help: "Numbers of the linear layers.") var profile = Named(NumericsProfile.f32)
     @Option(name: .long, help: "H: inner steps of a window.") var steps = 20
-    @Option(name: .long, help: "How payloads are written.") var compressor = TrainingRules.Compressor.lowRankInt4
+    @Option(name: .long, help: "How payloads are written.") var compressor = Named(TrainingRules.Compressor.lowRankInt4)
     @Option(name: .long, help: "Rank of lowrank-int4.") var rank = 64
     @Option(name: .long, help: "Threads.") var threads = 1
 
@@ -33,10 +33,10 @@ struct BenchReplayCommand: ParsableCommand {
         try KernelPath.selectFromEnvironment()
         try window.check()
         guard segment > 0, window.steps.isMultiple(of: segment), window.steps / segment > 1, (1...1_000).contains(pairs) else { throw ValidationError("--segment \(segment): it divides --steps \(window.steps), at least twice; --pairs is 1…1000") }
-        let bench = BenchRun(shape: window.shape, profile: window.profile, steps: window.steps, segmentSteps: segment, compressor: window.compressor, rank: window.rank)
+        let bench = BenchRun(shape: window.shape, profile: window.profile.rule, steps: window.steps, segmentSteps: segment, compressor: window.compressor.rule, rank: window.rank)
         let report = try ReplayBench(bench, threads: window.threads, pairs: pairs) { FileHandle.standardError.write(Data("pair \($0): \(String(format: "%.3f", $1))\n".utf8)) }
         if output.json { return try printJSON(report) }
-        print("\(window.shape), \(window.profile.name): a window of \(report.innerSteps) steps \(String(format: "%.2f", report.windowSeconds)) s, a replay of \(report.segmentSteps) \(String(format: "%.2f", report.replaySeconds)) s, "
+        print("\(window.shape), \(window.profile.rule.name): a window of \(report.innerSteps) steps \(String(format: "%.2f", report.windowSeconds)) s, a replay of \(report.segmentSteps) \(String(format: "%.2f", report.replaySeconds)) s, "
             + "\(String(format: "%.3f", report.cost)) of its share; with the compression \(String(format: "%.2f", report.lastReplaySeconds)) s, \(String(format: "%.3f", report.lastCost))")
     }
 }
@@ -59,7 +59,7 @@ struct BenchLinkCommand: ParsableCommand {
         guard !rates.isEmpty, rates.allSatisfy({ $0 >= 0.001 && $0 <= 1e6 }) else { throw ValidationError("--megabits \(megabits): numbers from 0.001 to 1000000, by comma, like 1000,100") }
         guard (0...60_000).contains(latency), (2...256).contains(trainers), (1...1_000).contains(windows) else { throw ValidationError("--latency is 0…60000, --trainers 2…256, --windows 1…1000") }
         var options = LinkBench.Options()
-        (options.shape, options.profile, options.compressor, options.rank) = (window.shape, window.profile, window.compressor, window.rank)
+        (options.shape, options.profile, options.compressor, options.rank) = (window.shape, window.profile.rule, window.compressor.rule, window.rank)
         (options.steps, options.windows, options.trainers, options.threads) = (window.steps, windows, trainers, window.threads)
         (options.megabits, options.latencyMilliseconds) = (rates, latency)
         let report = try LinkBench.run(options) { FileHandle.standardError.write(Data("\($0)\n".utf8)) }

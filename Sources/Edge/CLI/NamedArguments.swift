@@ -2,13 +2,15 @@ import ArgumentParser
 import AssayProtocol
 import AssayTraining
 
-// Choices as options: the parser names what it knows when something else is asked for.
-
-extension ExpressibleByArgument where Self: NamedRule & RawRepresentable, RawValue: ExpressibleByArgument {
-    public init?(argument: String) { self.init(named: argument) }
-    public var defaultValueDescription: String { name }
-    public static var allValueStrings: [String] { names }
+/// A choice as an option: the parser names what it knows when something else is asked for.
+struct Named<Rule: NamedRule>: ExpressibleByArgument {
+    let rule: Rule
+    init(_ rule: Rule) { self.rule = rule }
+    init?(argument: String) {
+        guard let rule = Rule(named: argument) else { return nil }
+        self.rule = rule
+    }
+    var defaultValueDescription: String { rule.name }
+    static var allValueStrings: [String] { Rule.names }
 }
-extension NumericsProfile: ExpressibleByArgument {}
-extension TrainingRules.Compressor: ExpressibleByArgument {}
 extension BenchShape: ExpressibleByArgument {}
