@@ -1,10 +1,11 @@
 // The matrix product in register tiles of TILE_ROWS × (16·TILE_VECTORS), over packed panels.
 // Cutting k into blocks changes no bit: a block goes on from the partial sums that the one before stored. Included once by each path's file.
 
-enum { BLOCK_K = 384, BLOCK_M = 384, BLOCK_N = 1536, PANEL = 16 * TILE_VECTORS };
-_Static_assert(BLOCK_M % TILE_ROWS == 0 && BLOCK_N % PANEL == 0, "blocks hold whole tiles");
+// Up to BLOCK_ONCE rows of A are one block; more go in blocks of BLOCK_M, so that a block and the raw rows of the next share the second cache.
+enum { BLOCK_K = 512, BLOCK_M = 192, BLOCK_ONCE = 384, BLOCK_N = 2048, PANEL = 16 * TILE_VECTORS };
+_Static_assert(BLOCK_M % TILE_ROWS == 0 && BLOCK_ONCE % TILE_ROWS == 0 && BLOCK_N % PANEL == 0, "blocks hold whole tiles");
 enum { MARGIN = 16 };
-_Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K + 2 * MARGIN <= ASSAY_SCRATCH_FLOATS, "packed blocks fit the scratch");
+_Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K + 2 * MARGIN <= ASSAY_SCRATCH_FLOATS && BLOCK_ONCE + PANEL <= BLOCK_M + BLOCK_N, "packed blocks fit the scratch");
 
 /// What a tile asks memory for while it works: two lines each eight steps of k.
 typedef struct { const float *from; long apart, step; } ahead;
@@ -131,13 +132,23 @@ INLINE long share(long count, long most, long unit) {
     return shares < 2 ? count : ((count + shares - 1) / shares + unit - 1) / unit * unit;
 }
 
+/// A block of A that is packed next: `rows` × `depth` from `from`.
+typedef struct { const float *from; long rows, depth; } block;
+
+/// What the tile with this number fetches of it: two rows, or where A lies the other way (TN) two lines of each eighth row of k.
+INLINE ahead share_of(block next, assay_orientation orientation, long stride, long tile, long steps) {
+    if (orientation != ASSAY_TN) return 2 * tile + 1 < next.rows ? (ahead){next.from + 2 * tile * stride, stride, 8} : (ahead){next.from, 0, 0};
+    long strips = (next.rows + 31) / 32, down = tile / strips * steps;
+    return down + steps <= next.depth ? (ahead){next.from + down * stride + tile % strips * 32, 16, stride} : (ahead){next.from, 0, 0};
+}
+
 static void vector_matmul(assay_orientation orientation, long m, long n, long k, const float *a, long lda, const float *b, long ldb,
                           float *c, long ldc, bool accumulate, float *scratch) {
-    float *packedA = scratch, *packedB = scratch + BLOCK_M * BLOCK_K + MARGIN;
     if (k == 0 && !accumulate)
         for (long i = 0; i < m; i++) memset(c + i * ldc, 0, sizeof(float) * (size_t)n);
-    const bool across = orientation == ASSAY_NT, once = m <= BLOCK_M;
-    const long rowsStep = share(m, BLOCK_M, TILE_ROWS), depthStep = share(k, BLOCK_K, 16);
+    const bool across = orientation == ASSAY_NT, once = m <= BLOCK_ONCE;
+    float *packedA = scratch, *packedB = scratch + (once ? BLOCK_ONCE : BLOCK_M) * BLOCK_K + MARGIN;
+    const long rowsStep = once ? m : share(m, BLOCK_M, TILE_ROWS), depthStep = share(k, BLOCK_K, 16);
     // Where one block has all rows of A, a panel of B is used but once, so all panels share the nearest memory.
     const long columnsStep = once ? n : share(n, BLOCK_N, PANEL);
     for (long n0 = 0; n0 < n; n0 += columnsStep) {
@@ -152,6 +163,8 @@ static void vector_matmul(assay_orientation orientation, long m, long n, long k,
                     if (orientation == ASSAY_TN) pack_along(TILE_ROWS, rows, kb, a + k0 * lda + m0 + i, lda, packedA + i * kb);
                     else pack_across(TILE_ROWS, rows, kb, a + (m0 + i) * lda + k0, lda, packedA + i * kb);
                 }
+                const long m1 = m0 + rowsStep < m ? m0 + rowsStep : 0, k1 = m1 > 0 ? k0 : k0 + depthStep < k ? k0 + depthStep : 0;
+                const block nextBlock = {orientation == ASSAY_TN ? a + k1 * lda + m1 : a + m1 * lda + k1, m - m1 < rowsStep ? m - m1 : rowsStep, k - k1 < depthStep ? k - k1 : depthStep};
                 for (long j = 0; j < nb; j += PANEL) {
                     long columns = nb - j < PANEL ? nb - j : PANEL, following = nb - j - PANEL < PANEL ? nb - j - PANEL : PANEL;
                     float *panel = packedB + (once ? 0 : j * kb);
@@ -167,6 +180,8 @@ static void vector_matmul(assay_orientation orientation, long m, long n, long k,
                             long done = across ? 2 * t : t * (kb / 8);
                             if (across && done + 1 < following) ask = (ahead){next + done * ldb, ldb, 8};
                             if (!across && done < kb) ask = (ahead){next + done * ldb, 16, ldb};
+                        } else {                                // then the block of A after this one
+                            ask = share_of(nextBlock, orientation, lda, m0 == 0 ? t : j / PANEL * tiles + t, kb / 8);
                         }
                         any_tile(rows, columns, kb, packedA + i * kb, panel, c + (m0 + i) * ldc + n0 + j, ldc, onwards, ask);
                     }

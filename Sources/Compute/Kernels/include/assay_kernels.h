@@ -12,7 +12,7 @@
 /// The longest sequence: a row of scores is one 16-lane sum.
 #define ASSAY_CONTEXT_LIMIT ASSAY_SUM_CHUNK
 /// Floats of scratch that a thread of a pool has for packing.
-#define ASSAY_SCRATCH_FLOATS (1 << 20)
+#define ASSAY_SCRATCH_FLOATS (5 << 18)
 
 /// Which operand is read across its rows: C = A·B, A·Bᵀ or Aᵀ·B, all row-major.
 typedef enum { ASSAY_NN = 0, ASSAY_NT = 1, ASSAY_TN = 2 } assay_orientation;
