@@ -53,9 +53,9 @@ struct SmallRun {
     }
 
     /// What a trainer shows of a result.
-    func reveal(_ result: WindowResult, residualIn: Digest = .zero) -> Reveal {
+    func reveal(_ result: WindowResult, residualIn: Digest = .zero, steps: Int? = nil) -> Reveal {
         Reveal(parametersRoot: .zero, payloadRoot: result.payloadRoot, trajectoryRoot: result.trajectory.root, residualIn: residualIn,
-               residualOut: result.residualRoot, steps: rules.innerSteps, salt: .zero)
+               residualOut: result.residualRoot, steps: UInt32(steps ?? result.steps), salt: .zero)
     }
 }
 

@@ -107,6 +107,18 @@ import Testing
         for (one, other) in zip(states, try adaptive(2)) { #expect(one.pace == other.pace && one.parameters == other.parameters) }
     }
 
+    @Test func `a window of more steps than H replays equal by the number that its trainer said, and by no other`() throws {
+        var run = SmallRun()
+        (run.rules.minimumSteps, run.rules.maximumSteps) = (4, 20)
+        let opening = run.opening(1), trainer = try run.trainer(), result = try trainer.train(opening, steps: 14), replay = Replay(trainer)
+        func verdict(_ segment: UInt32, said: Int = 14) throws -> ReplayFact.Verdict {
+            let draw = ReplayDraw(trainer: Address(number: 1), window: Window(1), segment: segment, withCompression: segment == 6)
+            return try replay.replay(draw, opening: opening, served: nil, trajectory: result.trajectory, reveal: run.reveal(result, steps: said), validator: SmallRun.validator).fact.verdict
+        }
+        #expect(try result.steps == 14 && verdict(0) == .equal && verdict(5) == .equal && verdict(6) == .equal)
+        #expect(try verdict(0, said: 10) == .differs)
+    }
+
     @Test func `a window of another rank and length replays equal from its outer state, and not from another`() throws {
         var run = SmallRun()
         (run.rules.compressor, run.rules.rank, run.rules.minimumSteps, run.rules.maximumSteps) = (.lowRankInt4, 6, 4, 20)
