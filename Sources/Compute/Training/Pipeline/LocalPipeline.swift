@@ -6,7 +6,6 @@ import AssayTensor
 public final class LocalPipeline: @unchecked Sendable {
     public let shape: ModelShape
     private let stages: [PipelineStage]
-    private let timeout: Double
     /// Where time went in the last run.
     public private(set) var times: [StageTimes] = []
 
@@ -14,7 +13,7 @@ public final class LocalPipeline: @unchecked Sendable {
     ///   - stages: S, at least two, and no more than there are layers.
     ///   - threads: of each stage.
     public init(shape: ModelShape, rows: Int, microBatches: Int, rules: OptimizerRules, stages: Int, threads: Int = 1, path: KernelPath = .current, integers: IntegerUnit? = nil, timeout: Double = 300) {
-        (self.shape, self.timeout) = (shape, timeout)
+        self.shape = shape
         self.stages = ModelPart.split(shape, stages: stages).map {
             PipelineStage(shape: shape, part: $0, rows: rows, microBatches: microBatches, rules: rules, kernels: Kernels(path: path, threads: threads, integers: integers), timeout: timeout)
         }
@@ -25,9 +24,9 @@ public final class LocalPipeline: @unchecked Sendable {
     ) throws(StageError) -> Float {
         let links = (1..<stages.count).map { _ in MemoryLink.pair(stages: stages.count) }
         let others = stages.indices.dropFirst().map { number in
-            ComputeThread { [stages, timeout] in
+            ComputeThread { [stages] in
                 let previous = links[number - 1].1
-                do throws(StageError) { try stages[number].follow(previous: previous, next: number < links.count ? links[number].0 : nil) { _ in batches } } catch { try? previous.send(error.message, seconds: timeout) }
+                do throws(StageError) { try stages[number].follow(previous: previous, next: number < links.count ? links[number].0 : nil) { _ in batches } } catch { try? previous.send(error.message, seconds: stages[number].timeout) }
                 previous.close()
                 if number < links.count { links[number].0.close() }
             }

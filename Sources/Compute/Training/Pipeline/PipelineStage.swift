@@ -118,7 +118,7 @@ public final class PipelineStage: @unchecked Sendable {
 
     func fromNext(_ step: UInt64?, _ microBatch: Int? = nil, _ body: (any StageLink, Double) throws(StageLinkError) -> Void) throws(StageError) {
         guard let next else { return }
-        try with(PatientLink(next, before: previous), part.number + 1, step, microBatch) { (link) throws(StageLinkError) in try body(link, timeout) }
+        try with(next, part.number + 1, step, microBatch) { (link) throws(StageLinkError) in try body(link, timeout) }
     }
     func toNext(_ step: UInt64?, _ microBatch: Int? = nil, _ body: (any StageLink, Double) throws(StageLinkError) -> Void) throws(StageError) {
         try fromNext(step, microBatch, body)

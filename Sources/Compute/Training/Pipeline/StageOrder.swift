@@ -60,7 +60,7 @@ extension PipelineStage {
         _ state: inout InnerState, _ order: StageOrder, next: any StageLink, batches: (Int) -> Batch, progress: (Int, Float) -> Void
     ) throws(StageError) -> (loss: Float, times: [StageTimes]) {
         precondition(part.isFirst && part.count > 1, "stage \(part.number) of \(part.count) was told to lead")
-        self.next = next
+        self.next = PatientLink(next, before: nil)
         defer { self.next = nil }
         let tables = ModelPart.split(model.shape, stages: part.count).map { ParameterTable(model.shape, $0) }, whole = [state.parameters, state.m, state.v]
         try toNext(order.step) { (link, wait) throws(StageLinkError) in
@@ -100,7 +100,7 @@ extension PipelineStage {
     /// - Parameter batches: of an order's window, by step.
     public func follow(previous: any StageLink, next: (any StageLink)?, batches: (StageOrder) -> (Int) -> Batch) throws(StageError) {
         precondition(!part.isFirst && part.isLast == (next == nil), "stage \(part.number) of \(part.count) has other neighbours")
-        (self.previous, self.next) = (previous, next)
+        (self.previous, self.next) = (previous, next.map { PatientLink($0, before: previous) })
         defer { (self.previous, self.next) = (nil, nil) }
         try obey(batches)
     }
