@@ -133,4 +133,27 @@ struct MerkleTreeTests {
         #expect(Blob.differingChunks(Array(content.dropLast(11)), expected: expected) == [2, 3])
         #expect(Blob.root(content) != Blob.root(changed))
     }
+
+    @Test(arguments: 0..<60 as Range<UInt64>) func `a blob's root comes from the outlines of any parts of it, and from no outline that is too long or too short`(seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        let chunk = Blob.chunkBytes, length = [0, 1, chunk - 1, chunk, chunk + 1, 5 * chunk, Int(generator.below(UInt64(6 * chunk)))][Int(seed % 7)]
+        let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 37 ^ $0 >> 9) }
+        // Cuts anywhere, on borders, and twice at one place.
+        let cuts = (0..<Int(generator.below(7))).map { _ in
+            let place = Int(generator.below(UInt64(length + 1)))
+            return generator.below(3) == 0 ? place / chunk * chunk : place
+        }
+        let places = ([0, length] + cuts + cuts.prefix(1)).sorted(), parts = zip(places, places.dropFirst()).map { $0..<$1 }
+        let outlines = parts.map { part in (count: part.count, outline: bytes[part].withUnsafeBytes { Blob.outline($0, from: part.lowerBound) }) }
+        #expect(Blob.root(outlines: outlines) == Blob.root(bytes), "seed \(seed): \(places)")
+        for (part, outline) in zip(parts, outlines) {
+            #expect(outline.outline.count == Blob.outlineBytes(from: part.lowerBound, count: part.count))
+            #expect(outline.outline.count < 2 * chunk + 32 * (part.count / chunk + 1))
+        }
+        for place in outlines.indices {
+            var wrong = outlines
+            wrong[place].outline.append(0)
+            #expect(Blob.root(outlines: wrong) == nil)
+        }
+    }
 }

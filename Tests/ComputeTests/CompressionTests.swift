@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct CompressionTests {
     /// 130 values: two whole groups and one of two.
-    private let compressor = Int4Compressor(count: 130)
+    private let compressor = QuantisedCompressor(.four, tensors: [130])
     private var payload: [UInt8] { compressor.compress(randomFloats(130, seed: 5)) }
 
     private func refusal(_ payload: [UInt8], _ compressor: any Compressor) -> PayloadError? {
@@ -24,7 +24,7 @@ import Testing
 
     @Test(arguments: [1, 2, 63, 64, 65, 127, 129, 1_000])
     func `decoded values are within half a step, and encode to the same values again`(count: Int) throws {
-        let compressor = Int4Compressor(count: count), values = randomFloats(count, seed: UInt64(count))
+        let compressor = QuantisedCompressor(.four, tensors: [count]), values = randomFloats(count, seed: UInt64(count))
         let payload = compressor.compress(values)
         #expect(payload.count == compressor.payloadBytes && payload == compressor.compress(values))
         let decoded = try compressor.decompress(payload)
@@ -37,13 +37,13 @@ import Testing
     }
 
     @Test func `the written form is what the format says`() throws {
-        let compressor = Int4Compressor(count: 3)
+        let compressor = QuantisedCompressor(.four, tensors: [3])
         #expect(compressor.compress(FloatBuffer([7, -7, 2.5])) == [0x41, 0x34, 0x76, 0x31, 3, 0, 0, 0, 0, 0, 0x80, 0x3F, 0x1F, 0x8A])
         #expect(try compressor.decompress([0x41, 0x34, 0x76, 0x31, 3, 0, 0, 0, 0, 0, 0x80, 0x3F, 0x1F, 0x8A]) == FloatBuffer([7, -7, 2]))
     }
 
     @Test func `ties go to the even value`() throws {
-        let compressor = Int4Compressor(count: 7)
+        let compressor = QuantisedCompressor(.four, tensors: [7])
         #expect(try compressor.decompress(compressor.compress(FloatBuffer([7, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5]))) == FloatBuffer([7, 0, 2, 2, 0, -2, -2]))
     }
 
@@ -82,10 +82,10 @@ import Testing
         #expect(changed { $0[84] &= 0xF0 } == .valueOutOfRange(index: 128))
         #expect(changed { setScale(&$0, group: 1, 0) } == .groupNotNormal(group: 1))
         #expect(changed { for byte in 20..<52 { $0[byte] = 0x99 } } == .groupNotNormal(group: 0))
-        let odd = Int4Compressor(count: 1)
+        let odd = QuantisedCompressor(.four, tensors: [1])
         #expect(refusal([0x41, 0x34, 0x76, 0x31, 1, 0, 0, 0, 0, 0, 0x80, 0x3F, 0x9F], odd) == .paddingNotZero)
         #expect(refusal([0x41, 0x34, 0x76, 0x31, 1, 0, 0, 0, 0, 0, 0x80, 0x3F, 0x8F], odd) == nil)
-        let floats = UncompressedPayload(count: 2)
+        let floats = UncompressedPayload(tensors: [2])
         #expect(refusal([1, 2, 3], floats) == .wrongSize(found: 3, expected: 8))
         #expect(refusal(FloatBuffer([1, .nan]).littleEndianBytes(), floats) == .valueNotFinite(index: 1))
         #expect(refusal(FloatBuffer([-.infinity, 1]).littleEndianBytes(), floats) == .valueNotFinite(index: 0))
@@ -112,7 +112,7 @@ import Testing
     }
 
     @Test func `what one window loses the next one brings: decoded payloads and the last residual add up to what was trained`() throws {
-        let kernels = Kernels(path: .current, threads: 1), table = Int4Compressor(count: 300)
+        let kernels = Kernels(path: .current, threads: 1), table = QuantisedCompressor(.four, tensors: [300])
         var residual: FloatBuffer?, trained = [Double](repeating: 0, count: 300), sent = trained
         for window in UInt64(0)..<6 {
             let progress = randomFloats(300, seed: 40 + window)
@@ -144,6 +144,6 @@ import Testing
         var b = a
         for index in stride(from: 20, to: 84, by: 8) { b[index] = b[index] & 0xF0 | (b[index] & 15 == 1 ? 2 : 1) }
         #expect(compressor.likeness(a, b) > 920_000)
-        #expect(UncompressedPayload(count: 4).likeness(FloatBuffer([1, 2, 0, 3]).littleEndianBytes(), FloatBuffer([1, 2, 9, 4]).littleEndianBytes()) == 666_666)
+        #expect(UncompressedPayload(tensors: [4]).likeness(FloatBuffer([1, 2, 0, 3]).littleEndianBytes(), FloatBuffer([1, 2, 9, 4]).littleEndianBytes()) == 666_666)
     }
 }

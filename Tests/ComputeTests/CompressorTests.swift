@@ -23,8 +23,8 @@ import Testing
     /// Stands for every machine. It changes with the rule of a compressor and with nothing else.
     static let roots: [CompressorKit.Kind: String] = [
         .none: "0x74165598388951623a5b35c7834bdd39b3e87fbb7938a276ed7ff6e8d30581a0",
-        .int4: "0xe52a7c13678e524d6e667a23785ba536e284f2512fef96584ab92fe1215a6568",
-        .int8: "0xec33ce6845fcb93946707348c8a9736f0e2e84c97e2b5dc5448a3fe6c00fe766",
+        .int4: "0xe9c18822049891422123eded87c406e3f67087cdd86d0e54a66d2935b217f84d",
+        .int8: "0x0ebea69339155952c7e7436f23af3bda4e2ec23caab96aca69a6c2c2c9dd8f53",
         .lowRank: "0x50d58f0824ac7f7f71a1728488644bc1d41b7448b7c377960a5d5e45ec92017e",
         .topK8: "0x04c796ae39743a434b1728c7a38b19a6bf9f87dc3647b851342c358b8a760855",
         .topK2: "0xa777740a3da88905792223081f19799d63021e6e0feb86257d502a55625ad055",
@@ -32,8 +32,8 @@ import Testing
         .dctTopK8: "0x81cac80d9d33336911bee76201af9ae75f3fda4f9c767d32465fbefde74db7e3",
         .dctTopK2: "0x36caeac25822651a5292243dc554bb56773810b7dc323eb06a0d54d8164d1f37",
         .dctTopK1: "0xd8bce0acd8b10f256cbd206a4146152f55532f36410a67a3373b50a1659b12c5",
-        .sparta8: "0x3a099abc73dcdae2472230661a6771b7925f87c386c0f3f17ccbe4e0138d8d2f",
-        .sparta32: "0xbb04dd59db9fbc749f7604dc02a1b1426f35fb0112c1191d1e9d1146ab3195d9",
+        .sparta8: "0x8d403e8589da5a8bb913d52a3660c12505e27415b521cb366787a90a5570bac1",
+        .sparta32: "0xcee7e9b1ebf1f056c5f1c7a27c9315c499a4150d15b67604414af99c889df59f",
     ]
 
     @Test(arguments: CompressorKit.Kind.allCases)

@@ -104,8 +104,9 @@ struct SmallGym {
         let gym = SmallGym(
             #"{ "name": "a", "strategy": "adamw" }"#, #"{ "name": "b", "strategy": "allreduce" }"#, #"{ "name": "c", "strategy": "diloco" }"#,
             #"{ "name": "d", "strategy": "diloco", "compressor": "int4", "innerSteps": 7 }"#)
-        let count = try gym.plan.parameters, results = try (0..<4).map { try gym.result($0) }
-        #expect(results.map(\.sent) == [0, 30 * (2 * 3 * 4 * count / 4), 6 * 4 * count, 5 * (8 + (count + 63) / 64 * 4 + (count + 1) / 2)])   // 7 + 7 + 7 + 7 + 2 steps
+        let count = try gym.plan.parameters, runs = ParameterTable(try gym.plan.shape).entries.reduce(0) { $0 + ($1.count + 63) / 64 * 4 + ($1.count + 1) / 2 }
+        let results = try (0..<4).map { try gym.result($0) }
+        #expect(results.map(\.sent) == [0, 30 * (2 * 3 * 4 * count / 4), 6 * 4 * count, 5 * (8 + runs)])   // 7 + 7 + 7 + 7 + 2 steps
         #expect(results.map(\.received) == [0, results[1].sent, 3 * results[2].sent, 3 * results[3].sent])
         #expect(results[1].points.map(\.sent) == [0, 10, 20, 30].map { $0 * 6 * count })
         #expect(Traffic.seconds(sent: 10, received: 125, bitsPerSecond: 1e3) == 1)

@@ -92,7 +92,7 @@ import Testing
     @Test func `the start goes on from the trainer's own progress, or from the agreed parameters when there is no delay`() throws {
         let result = try run.trainer().train(run.opening())
         let opening = run.opening(1, ownPayload: result.payload)
-        let start = try run.trainer().start(opening), decoded = try Int4Compressor(count: count).decompress(result.payload)
+        let start = try run.trainer().start(opening), decoded = try QuantisedCompressor(.four, table: SmallRun.table).decompress(result.payload)
         for index in stride(from: 0, to: count, by: 97) { #expect(start[index] == SmallRun.initial[index] - decoded[index]) }
         var plain = run
         plain.rules.delay = .none

@@ -19,14 +19,28 @@ import Testing
         var generator = SeededGenerator(seed: seed, stream: 1)
         return (0..<steps).map { _ in GoldenRun.batch(shape: shape, rows: GoldenRun.rows, &generator) }
     }
-    private static func piped(_ shape: ModelShape, seed: UInt64 = 1, stages: Int, microBatches: Int, threads: Int = 1, path: KernelPath = .current, steps: Int, segments: Int = 2) throws -> Digest {
-        let pipeline = LocalPipeline(shape: shape, rows: GoldenRun.rows, microBatches: microBatches, rules: OptimizerRules(), stages: stages, threads: threads, path: path)
-        var state = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: seed)))
-        let batches = batches(shape, seed: seed, steps: steps)
-        for segment in 0..<segments {
-            let steps = segment * steps / segments..<(segment + 1) * steps / segments
-            _ = try pipeline.run(&state, StageOrder(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: steps, from: state), batches: { batches[$0] })
+    /// The golden run's optimizer, as the rules of a run.
+    private static func rules(steps: Int, microBatches: Int) -> TrainingRules {
+        var rules = SmallRun.rules
+        (rules.innerSteps, rules.rows, rules.microBatches, rules.compressor) = (UInt32(steps), UInt32(GoldenRun.rows), UInt32(microBatches), .none)
+        (rules.learningRate, rules.minimumLearningRate, rules.warmupSteps, rules.decaySteps) = (SmallRun.bits(1e-3), SmallRun.bits(1e-4), 100, 2_000)
+        return rules
+    }
+    /// Steps in two segments from these parameters. - Returns: the state after them, and the digest that was put together of the parts.
+    private static func piped(_ shape: ModelShape, from parameters: FloatBuffer, batches: [Batch], stages: Int, microBatches: Int, threads: Int = 1, path: KernelPath = .current) throws -> (state: InnerState, digest: Digest) {
+        let steps = batches.count, pipeline = try LocalPipeline(shape: shape, rules: rules(steps: steps, microBatches: microBatches), stages: stages, threads: threads, path: path)
+        let opening = PipelineOpening(StageOpening(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: steps, firstStep: 0), parameters: { parameters.copy(of: $0) })
+        return try pipeline.window(opening, batches: { batches[$0] }) { window in
+            for segment in 0..<2 { _ = try window.train(segment * steps / 2..<(segment + 1) * steps / 2, batches: { batches[$0] }) }
+            var blob: [UInt8] = []
+            try window.give { blob += $0 }
+            return (try InnerState(blob: blob, count: parameters.count), window.digest)
         }
+    }
+    private static func piped(_ shape: ModelShape, seed: UInt64 = 1, stages: Int, microBatches: Int, threads: Int = 1, path: KernelPath = .current, steps: Int) throws -> Digest {
+        let (state, digest) = try piped(
+            shape, from: InnerLoop.initialParameters(shape: shape, philox: Philox(key: seed)), batches: batches(shape, seed: seed, steps: steps), stages: stages, microBatches: microBatches, threads: threads, path: path)
+        #expect(state.digest == digest)
         return state.parameters.blobRoot
     }
 
@@ -118,28 +132,72 @@ import Testing
 
     @Test func `a step that is not finite is skipped by every stage, and the next goes on`() throws {
         let shape = ModelShape.micro
-        var start = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: 3)))
-        start.parameters[100] = .infinity
-        let before = start.copy(), batches = Self.batches(shape, seed: 3, steps: 2)
-        let pipeline = LocalPipeline(shape: shape, rows: GoldenRun.rows, microBatches: 2, rules: OptimizerRules(), stages: 2)
-        _ = try pipeline.run(&start, StageOrder(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: 0..<2, from: start), batches: { batches[$0] })
-        #expect(start.step == before.step + 2 && start.stepsSinceReset == 0)
-        #expect(start.parameters == before.parameters && start.m == before.m && start.v == before.v)
+        let start = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 3)), zero = FloatBuffer(count: start.count)
+        start[100] = .infinity
+        let end = try Self.piped(shape, from: start, batches: Self.batches(shape, seed: 3, steps: 2), stages: 2, microBatches: 2).state
+        #expect(end.step == 2 && end.stepsSinceReset == 0)
+        #expect(end.parameters == start && end.m == zero && end.v == zero)
     }
 
-    @Test func `a window trained by stages has the payload and the trajectory of one trained by a model`() throws {
+    /// Three windows by stages, each from what the one before left, beside the same by one model.
+    @Test(arguments: [TrainingRules.Compressor.none, .int4, .int8, .lowRankInt4, .topK, .dctTopK, .sparta], 2...3)
+    func `windows trained by stages have the payloads, trajectories and residuals of those trained by a model, with every compressor`(compressor: TrainingRules.Compressor, stages: Int) throws {
+        var run = SmallRun()
+        (run.rules.compressor, run.rules.rank, run.rules.microBatches, run.rules.valueBits, run.rules.oneOf, run.rules.keptValues) = (compressor, 4, 2, compressor == .sparta ? 8 : 2, 100, 256)
+        let shape = ModelShape(vocabulary: 256, context: 32, width: 32, heads: 2, layers: 3), count = ParameterTable(shape).count
+        let alone = try WindowTrainer(shape: shape, rules: run.rules, corpus: run.corpus, threads: 1), pipeline = try LocalPipeline(shape: shape, rules: run.rules, stages: stages)
+        var opening = run.opening(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: 2)))
+        for window in 0..<3 as Range<UInt64> {
+            let expected = try alone.train(opening), shard = alone.shard(opening)
+            var residual: [UInt8] = [], pieces = 0
+            let found = try pipeline.window(PipelineOpening(opening, steps: 10, rules: run.rules), batches: { shard.batch(step: $0) }) { window in
+                try window.whole(steps: 10, segmentSteps: 2, batches: { shard.batch(step: $0) }) {
+                    residual += $0
+                    pieces += 1
+                }
+            }
+            #expect(found.payload == expected.payload && found.loss.bitPattern == expected.loss.bitPattern, "window \(window)")
+            #expect(found.states == Array(expected.trajectory.digests.dropLast()) && Blob.root(residual) == expected.residualRoot, "window \(window)")
+            #expect(pieces == stages && residual.count == 4 * count)
+            opening = run.opening(window + 1, parameters: opening.parameters, ownPayload: expected.payload, residual: expected.residual)
+        }
+    }
+
+    @Test func `the state of a segment comes from the stages as it does from a model, and their times are told`() throws {
         var run = SmallRun()
         run.rules.microBatches = 2
-        let alone = try run.trainer().train(run.opening()), trainer = try run.trainer()
-        let pipeline = LocalPipeline(shape: trainer.shape, rows: 2, microBatches: 2, rules: OptimizerRules(run.rules), stages: 2)
-        trainer.engine = pipeline
-        let piped = try trainer.train(run.opening())
-        #expect(piped.payloadRoot == alone.payloadRoot && piped.trajectory == alone.trajectory && piped.loss.bitPattern == alone.loss.bitPattern)
-        let (there, here) = (try trainer.state(at: 3, of: run.opening()), try run.trainer().state(at: 3, of: run.opening()))
-        #expect(there.digest == here.digest)
-        #expect(pipeline.times.count == 2 && pipeline.times.allSatisfy { $0.whole > 0 && $0.waiting >= 0 && $0.waiting <= $0.whole * 1.01 })
+        let trainer = try run.trainer(), opening = run.opening(), shard = trainer.shard(opening)
+        let (blob, digest, times) = try LocalPipeline(shape: trainer.shape, rules: run.rules, stages: 2).window(PipelineOpening(opening, steps: 10, rules: run.rules), batches: { shard.batch(step: $0) }) { window in
+            _ = try window.train(0..<6, batches: { shard.batch(step: $0) })
+            var blob: [UInt8] = []
+            try window.give { blob += $0 }
+            return (blob, window.digest, window.times)
+        }
+        let state = try trainer.state(at: 3, of: opening)
+        #expect(blob == state.blob && digest == state.digest)
+        #expect(times.count == 2 && times.allSatisfy { $0.whole > 0 && $0.waiting >= 0 && $0.waiting <= $0.whole * 1.01 })
         run.rules.microBatches = 3
         #expect(throws: WindowError.microBatchesDoNotDivideRows(3, rows: 2)) { try run.trainer() }
+    }
+
+    @Test func `what cannot be kept ends the window with that error`() throws {
+        struct Full: Error {}
+        var run = SmallRun()
+        run.rules.microBatches = 2
+        let pipeline = try LocalPipeline(shape: .micro, rules: run.rules, stages: 2), opening = run.opening(), shard = try run.trainer().shard(opening)
+        for (place, ends) in [(1, { (window: PipelineWindow, take: ([UInt8]) throws -> Void) in _ = try window.close(residual: take) }), (2, { window, take in try window.give(take) })] {
+            #expect(throws: Full.self) {
+                try pipeline.window(PipelineOpening(opening, steps: 10, rules: run.rules), batches: { shard.batch(step: $0) }) { window in
+                    var pieces = 0
+                    try ends(window) { _ in
+                        pieces += 1
+                        if pieces > place { throw Full() }
+                    }
+                }
+            }
+        }
+        // The threads' stages are as good as new.
+        #expect(throws: Never.self) { try pipeline.window(PipelineOpening(opening, steps: 10, rules: run.rules), batches: { shard.batch(step: $0) }) { _ = try $0.train(0..<2, batches: { shard.batch(step: $0) }) } }
     }
 
     // MARK: Parts
@@ -154,6 +212,7 @@ import Testing
             let tables = parts.map { ParameterTable(shape, $0) }
             #expect(tables.flatMap { table in table.entries.map { "\($0.name) \($0.offset + table.start) \($0.count)" } } == whole.entries.map { "\($0.name) \($0.offset) \($0.count)" })
             #expect(tables.reduce(0) { $0 + $1.count } == whole.count)
+            #expect(tables.map(\.firstNumber) == tables.indices.map { tables[..<$0].reduce(0) { $0 + $1.entries.count } } && tables.allSatisfy { $0.wholeCount == whole.count })
         }
     }
 

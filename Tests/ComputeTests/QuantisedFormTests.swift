@@ -5,7 +5,7 @@ import Testing
 
 /// Eight bits a value; four have `CompressionTests`.
 @Suite struct QuantisedFormTests {
-    private let compressor = Int8Compressor(count: 130)
+    private let compressor = QuantisedCompressor(.eight, tensors: [130])
     private func changed(_ change: (inout [UInt8]) -> Void) -> PayloadError? {
         var payload = compressor.compress(randomFloats(130, seed: 5))
         change(&payload)
@@ -13,14 +13,14 @@ import Testing
     }
 
     @Test func `the written form is what the format says, with ties to the even value`() throws {
-        let compressor = Int8Compressor(count: 4), payload: [UInt8] = [0x41, 0x38, 0x76, 0x31, 4, 0, 0, 0, 0, 0, 0x80, 0x3F, 127, 0x81, 2, 0xFE]
+        let compressor = QuantisedCompressor(.eight, tensors: [4]), payload: [UInt8] = [0x41, 0x38, 0x76, 0x31, 4, 0, 0, 0, 0, 0, 0x80, 0x3F, 127, 0x81, 2, 0xFE]
         #expect(compressor.compress(FloatBuffer([127, -127, 2.5, -1.5])) == payload)
         #expect(try compressor.decompress(payload) == FloatBuffer([127, -127, 2, -2]))
     }
 
     @Test(arguments: [1, 63, 64, 65, 1_000])
     func `decoded values are within half a step, and encode to the same bytes again`(count: Int) throws {
-        let compressor = Int8Compressor(count: count), values = randomFloats(count, seed: UInt64(count)), payload = compressor.compress(values)
+        let compressor = QuantisedCompressor(.eight, tensors: [count]), values = randomFloats(count, seed: UInt64(count)), payload = compressor.compress(values)
         let decoded = try compressor.decompress(payload)
         for start in stride(from: 0, to: count, by: 64) {
             let group = start..<min(start + 64, count), half = group.map { abs(values[$0]) }.max()! / 254

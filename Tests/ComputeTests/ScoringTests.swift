@@ -52,7 +52,7 @@ import Testing
             let losses = ScoringBatches.random(run.corpus, beacon: SmallRun.digest("B"), rules: run.rules).flatMap { model.tokenLosses(parameters, $0) }
             return losses.reduce(0) { $0 + Int64((Double($1) * 1_048_576).rounded(.toNearestOrEven)) }
         }
-        let update = try Int4Compressor(count: SmallRun.table.count).decompress(payload), moved = SmallRun.initial.copy()
+        let update = try QuantisedCompressor(.four, table: SmallRun.table).decompress(payload), moved = SmallRun.initial.copy()
         run.outer().clip(update, to: run.outer().norms(base))
         let step = Float(0.25) * Float(0.7)
         // The kernel's a·x + y is one rounding.

@@ -38,51 +38,58 @@ import Testing
         for kind in StageMessage.Kind.allCases { #expect(StageLimits.stranger.bytes(of: kind) <= 4_096) }
     }
 
-    /// Stage 1 of 2 is told something else than it must be, in its first step.
-    private func refusal(_ tells: @Sendable @escaping (any StageLink, StageOrder) throws -> Void) throws -> StageError? {
-        let (leader, follower) = MemoryLink.pair(stages: 2)
-        let order = StageOrder(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: 0..<1, from: InnerState(parameters: FloatBuffer(count: 1), step: 5))
+    private static let rules: TrainingRules = {
+        var rules = SmallRun.rules
+        (rules.rows, rules.microBatches) = (4, 2)
+        return rules
+    }()
+    /// Window 1 begins with step 10.
+    private static let order = StageOpening(assignment: .zero, trainer: Address(number: 1), window: Window(1), steps: 10, firstStep: 10)
+    private static let table = ParameterTable(shape, ModelPart.split(shape, stages: 2)[1])
+
+    /// Stage 1 of 2 is told something else than it must be.
+    private func refusal(_ tells: @Sendable @escaping (any StageLink) throws -> Void) throws -> StageError? {
+        let (leader, follower) = MemoryLink.pair(stages: 2, capacity: 20), stage = try PipelineStage(shape: Self.shape, part: ModelPart.split(Self.shape, stages: 2)[1], rules: Self.rules, kernels: Kernels(), timeout: 0.2)
         let batch = Batch(inputs: [UInt16](repeating: 1, count: 128), targets: [UInt16](repeating: 2, count: 128), rows: 4, context: 32)
         let found = Gate<StageError?>(nil)
         let thread = ComputeThread {
-            let stage = PipelineStage(shape: Self.shape, part: ModelPart.split(Self.shape, stages: 2)[1], rows: 4, microBatches: 2, rules: OptimizerRules(), kernels: Kernels(), timeout: 0.2)
             do throws(StageError) { try stage.follow(previous: follower, next: nil) { _ in { _ in batch } } } catch { found.change { $0 = error } }
             follower.close()
         }
-        try tells(leader, order)
+        try tells(leader)
         // Without a word more: whoever waits for one runs out of time.
         thread.join()
         return found.change { $0 }
     }
     /// Everything up to the first activation.
-    private func begin(_ link: any StageLink, _ order: StageOrder) throws {
-        try link.send(StageMessage(.order, order.canonicalBytes))
-        let table = ParameterTable(Self.shape, ModelPart.split(Self.shape, stages: 2)[1])
-        for index in 0..<3 { try link.send(StageMessage(.stateIn, step: 5, part: 3 + index, [UInt8](repeating: 0, count: 4 * table.count))) }
-        try link.send(StageMessage(.tokenParameters, step: 5, [UInt8](repeating: 0, count: 4 * 256 * 32)))
+    private static func begin(_ link: any StageLink) throws {
+        try link.send(StageMessage(.order, StageOrder.open(order).canonicalBytes))
+        try link.send(StageMessage(.parameters, step: 10, part: 1, [UInt8](repeating: 0, count: 4 * table.count)))
+        try link.send(StageMessage(.tokenParameters, step: 10, [UInt8](repeating: 0, count: 4 * 256 * 32)))
+        try link.send(StageMessage(.order, StageOrder.train(first: 0, count: 1).canonicalBytes))
     }
 
     @Test func `an activation of another step, another micro-batch, another kind, another length or another digest is refused by name`() throws {
         let right = [UInt8](repeating: 0, count: Self.activation)
         let cases: [(String, StageMessage)] = [
-            ("“activation” of step 4 came where that of step 5 was expected", StageMessage(.activation, step: 4, part: 0, right)),
-            ("“activation” number 1 came where number 0 was expected", StageMessage(.activation, step: 5, part: 1, right)),
-            ("“activationGradient” came where “activation” was expected", StageMessage(.activationGradient, step: 5, part: 0, right)),
-            ("“activation” has 8188 bytes, expected are 8192", StageMessage(.activation, step: 5, part: 0, Array(right.dropLast(4)))),
+            ("“activation” of step 9 came where that of step 10 was expected", StageMessage(.activation, step: 9, part: 0, right)),
+            ("“activation” number 1 came where number 0 was expected", StageMessage(.activation, step: 10, part: 1, right)),
+            ("“activationGradient” came where “activation” was expected", StageMessage(.activationGradient, step: 10, part: 0, right)),
+            ("“activation” has 8188 bytes, expected are 8192", StageMessage(.activation, step: 10, part: 0, Array(right.dropLast(4)))),
         ]
         for (words, message) in cases {
-            let found = try refusal { link, order in
-                try begin(link, order)
+            let found = try refusal { link in
+                try Self.begin(link)
                 try link.send(message)
             }
             let error = try #require(found)
-            #expect(error.reason == words && error.stage == 0 && error.stages == 2 && error.step == 5 && error.microBatch == 0, "\(error)")
-            #expect(error.description.contains("stage 0/2 at this process, step 5, micro-batch 0") && error.description.contains("start its stage again"))
+            #expect(error.reason == words && error.stage == 0 && error.stages == 2 && error.step == 10 && error.microBatch == 0, "\(error)")
+            #expect(error.description.contains("stage 0/2 at this process, step 10, micro-batch 0") && error.description.contains("start its stage again"))
         }
-        var changed = StageMessage(.activation, step: 5, part: 0, right)
+        var changed = StageMessage(.activation, step: 10, part: 0, right)
         changed.bytes[9] = 1
-        let found = try refusal { [changed] link, order in
-            try begin(link, order)
+        let found = try refusal { [changed] link in
+            try Self.begin(link)
             try link.send(changed)
         }
         let error = try #require(found)
@@ -90,17 +97,35 @@ import Testing
     }
 
     @Test func `every other kind of message is held to step, part and length too, and an order must be one`() throws {
-        let cases: [(String, @Sendable (any StageLink, StageOrder) throws -> Void)] = [
-            ("“norm” came where “order” was expected", { link, _ in try link.send(StageMessage(.norm, [UInt8](repeating: 0, count: 8))) }),
-            ("“order” cannot be read", { link, order in try link.send(StageMessage(.order, Array(order.canonicalBytes.dropLast()))) }),
-            ("“stateIn” number 3 came where number 4 was expected", { link, order in
-                try link.send(StageMessage(.order, order.canonicalBytes))
-                let count = ParameterTable(Self.shape, ModelPart.split(Self.shape, stages: 2)[1]).count
-                for _ in 0..<2 { try link.send(StageMessage(.stateIn, step: 5, part: 3, [UInt8](repeating: 0, count: 4 * count))) }
-            }),
-            ("“stateIn” has 4 bytes, expected are \(4 * ParameterTable(Self.shape, ModelPart.split(Self.shape, stages: 2)[1]).count)", { link, order in
-                try link.send(StageMessage(.order, order.canonicalBytes))
-                try link.send(StageMessage(.stateIn, step: 5, part: 3, [0, 0, 0, 0]))
+        let whole = [UInt8](repeating: 0, count: 4 * Self.table.count)
+        @Sendable func told(_ orders: StageOrder...) -> @Sendable (any StageLink) throws -> Void {
+            { link in for order in orders { try link.send(StageMessage(.order, order.canonicalBytes)) } }
+        }
+        /// An opening, and what is sent with it.
+        @Sendable func opened(_ order: StageOpening, _ messages: StageMessage...) -> @Sendable (any StageLink) throws -> Void {
+            { link in
+                try told(.open(order))(link)
+                for message in messages { try link.send(message) }
+            }
+        }
+        var other = Self.order, withPayload = Self.order, withResidual = Self.order
+        (other.firstStep, withPayload.hasPayload, withResidual.hasResidual) = (11, true, true)
+        let cases: [(String, @Sendable (any StageLink) throws -> Void)] = [
+            ("“norm” came where “order” was expected", { try $0.send(StageMessage(.norm, [UInt8](repeating: 0, count: 8))) }),
+            ("“order” cannot be read", { try $0.send(StageMessage(.order, [1, 2, 3])) }),
+            ("it was told to go on at step 0 of a window, and had not come there", told(.train(first: 0, count: 1))),
+            ("it was asked for the state of a window that it had not begun", told(.give(buffer: 0))),
+            ("it was asked for the payload of a window that it had not begun", told(.close)),
+            ("“parameters” number 2 came where number 1 was expected", opened(Self.order, StageMessage(.parameters, step: 10, part: 2, whole))),
+            ("“parameters” of step 11 came where that of step 10 was expected", opened(Self.order, StageMessage(.parameters, step: 11, part: 1, whole))),
+            ("“parameters” has 4 bytes, expected are \(whole.count)", opened(Self.order, StageMessage(.parameters, step: 10, part: 1, [0, 0, 0, 0]))),
+            ("“residual” has 4 bytes, expected are \(whole.count)", opened(withResidual, StageMessage(.parameters, step: 10, part: 1, whole), StageMessage(.residual, step: 10, part: 1, [0, 0, 0, 0]))),
+            ("its rules have step 10 first in window 1, not 11", opened(other, StageMessage(.parameters, step: 11, part: 1, whole))),
+            ("it was given a payload that is none: wrongSize(found: 3, expected: \(try Compressors.make(Self.rules, table: Self.table).compress(FloatBuffer(count: Self.table.count), CompressionContext(assignment: .zero)).count))",
+             opened(withPayload, StageMessage(.parameters, step: 10, part: 1, whole), StageMessage(.payload, step: 10, part: 1, [1, 2, 3]))),
+            ("it was told to go on at step 2 of a window, and had not come there", { link in
+                try opened(Self.order, StageMessage(.parameters, step: 10, part: 1, whole), StageMessage(.tokenParameters, step: 10, [UInt8](repeating: 0, count: 4 * 256 * 32)))(link)
+                try told(.train(first: 2, count: 1))(link)
             }),
         ]
         for (words, tells) in cases {
@@ -110,11 +135,11 @@ import Testing
     }
 
     @Test func `a neighbour that says nothing runs out of time, one that closes is gone, and both are named`() throws {
-        let quiet = try refusal { link, order in try begin(link, order) }
+        let quiet = try refusal { try Self.begin($0) }
         let silent = try #require(quiet)
-        #expect(silent.reason.contains("does not answer") && silent.step == 5)
-        let ended = try refusal { link, order in
-            try begin(link, order)
+        #expect(silent.reason.contains("does not answer") && silent.step == 10)
+        let ended = try refusal { link in
+            try Self.begin(link)
             link.close()
         }
         let gone = try #require(ended)
@@ -126,46 +151,41 @@ import Testing
         let (first, second) = MemoryLink.pair(stages: 3), (third, silent) = MemoryLink.pair(stages: 3)
         let batch = Batch(inputs: [UInt16](repeating: 1, count: 128), targets: [UInt16](repeating: 2, count: 128), rows: 4, context: 32)
         // The middle stage waits twice as long as the leader would for somebody silent.
-        func stage(_ number: Int, timeout: Double) -> PipelineStage { PipelineStage(shape: shape, part: parts[number], rows: 4, microBatches: 2, rules: OptimizerRules(), kernels: Kernels(), timeout: timeout) }
-        let middle = ComputeThread { [middle = stage(1, timeout: 8)] in
+        func stage(_ number: Int, timeout: Double) throws -> PipelineStage { try PipelineStage(shape: shape, part: parts[number], rules: Self.rules, kernels: Kernels(), timeout: timeout) }
+        let middle = ComputeThread { [middle = try stage(1, timeout: 8)] in
             do throws(StageError) { try middle.follow(previous: second, next: third) { _ in { _ in batch } } } catch { try? second.send(error.message) }
             second.close()
         }
-        var state = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), step: 9)
-        let order = StageOrder(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: 0..<1, from: state)
+        let start = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), whole = try Compressors.make(Self.rules, table: ParameterTable(shape))
         var found: StageError?
-        do throws(StageError) { _ = try stage(0, timeout: 4).lead(&state, order, next: first, batches: { _ in batch }, progress: { _, _ in }) } catch { found = error }
+        do { _ = try PipelineWindow(try stage(0, timeout: 4), PipelineOpening(Self.order, parameters: { start.copy(of: $0) }), whole: whole, next: first).train(0..<2, batches: { _ in batch }) } catch { found = error as? StageError }
         first.close()
         middle.join()
         #expect(found?.stage == 2 && found?.reason.contains("nothing came for 8 s") == true, "\(found.map { "\($0)" } ?? "nothing")")
         silent.close()
     }
 
-    @Test func `what went wrong further on is told to the leader as it was found there, and its state is as before`() throws {
+    @Test func `what went wrong further on is told to the leader as it was found there`() throws {
         let shape = ModelShape(vocabulary: 256, context: 32, width: 32, heads: 2, layers: 3), parts = ModelPart.split(shape, stages: 3)
         let (first, second) = MemoryLink.pair(stages: 3), (third, last) = MemoryLink.pair(stages: 3)
-        let middle = ComputeThread {
-            let stage = PipelineStage(shape: shape, part: parts[1], rows: 4, microBatches: 2, rules: OptimizerRules(), kernels: Kernels(), timeout: 5)
-            let batch = Batch(inputs: [UInt16](repeating: 1, count: 128), targets: [UInt16](repeating: 2, count: 128), rows: 4, context: 32)
-            do throws(StageError) { try stage.follow(previous: second, next: third) { _ in { _ in batch } } } catch { try? second.send(error.message) }
+        let batch = Batch(inputs: [UInt16](repeating: 1, count: 128), targets: [UInt16](repeating: 2, count: 128), rows: 4, context: 32)
+        func stage(_ number: Int) throws -> PipelineStage { try PipelineStage(shape: shape, part: parts[number], rules: Self.rules, kernels: Kernels(), timeout: 5) }
+        let middle = ComputeThread { [middle = try stage(1)] in
+            do throws(StageError) { try middle.follow(previous: second, next: third) { _ in { _ in batch } } } catch { try? second.send(error.message) }
             second.close()
         }
         let end = ComputeThread {
-            // It takes an order and its state, and dies in the step.
-            for _ in 0..<6 { _ = try? last.receive(seconds: 5) }
+            // It takes an order and its part, and dies before it says what it has.
+            for _ in 0..<3 { _ = try? last.receive(seconds: 5) }
             last.close()
         }
-        let leader = PipelineStage(shape: shape, part: parts[0], rows: 4, microBatches: 2, rules: OptimizerRules(), kernels: Kernels(), timeout: 5)
-        var state = InnerState(parameters: InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), step: 9)
-        let before = state.copy(), order = StageOrder(assignment: .zero, trainer: Address(number: 1), window: Window(0), steps: 0..<2, from: state)
-        let batch = Batch(inputs: [UInt16](repeating: 1, count: 128), targets: [UInt16](repeating: 2, count: 128), rows: 4, context: 32)
+        let start = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), whole = try Compressors.make(Self.rules, table: ParameterTable(shape))
         var found: StageError?
-        do throws(StageError) { _ = try leader.lead(&state, order, next: first, batches: { _ in batch }, progress: { _, _ in }) } catch { found = error }
+        do { _ = try PipelineWindow(try stage(0), PipelineOpening(Self.order, parameters: { start.copy(of: $0) }), whole: whole, next: first).train(0..<2, batches: { _ in batch }) } catch { found = error as? StageError }
         first.close()
         middle.join()
         end.join()
-        #expect(found?.stage == 2 && found?.stages == 3 && found?.step == 9, "\(found.map { "\($0)" } ?? "nothing")")
-        #expect(state.digest == before.digest)
+        #expect(found?.stage == 2 && found?.stages == 3 && found?.step == 10, "\(found.map { "\($0)" } ?? "nothing")")
     }
 }
 

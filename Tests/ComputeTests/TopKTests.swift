@@ -157,7 +157,7 @@ import Testing
     // MARK: SPARTA
 
     @Test func `sparta sends one parameter of each row, the same for all trainers of a window and others in the next`() throws {
-        let compressor = SpartaCompressor(count: 1_005, oneOf: 10, quantised: false)
+        let compressor = SpartaCompressor(tensors: [1_005], oneOf: 10, quantised: false)
         func sent(_ seed: UInt64, _ window: String) throws -> [Int] {
             let values = randomFloats(1_005, seed: seed), context = CompressionContext(assignment: SmallRun.digest(window))
             let decoded = try compressor.decompress(compressor.compress(values, context), context)
@@ -171,7 +171,7 @@ import Testing
     }
 
     @Test func `sparta's payloads of another draw, width or form are refused`() throws {
-        let compressor = SpartaCompressor(count: 1_005, oneOf: 10, quantised: false), values = randomFloats(1_005, seed: 3)
+        let compressor = SpartaCompressor(tensors: [1_005], oneOf: 10, quantised: false), values = randomFloats(1_005, seed: 3)
         let payload = compressor.compress(values, Kit.context)
         #expect(Kit.refusal(payload, compressor, CompressionContext(assignment: SmallRun.digest("another"))) == .wrongDraw)
         var wrong = payload
@@ -180,7 +180,7 @@ import Testing
         wrong = payload
         Kit.store(Float.nan.bitPattern, &wrong, at: 28 + 4 * 7)
         #expect(Kit.refusal(wrong, compressor) == .valueNotFinite(index: 7))
-        let quantised = SpartaCompressor(count: 1_005, oneOf: 10, quantised: true)
+        let quantised = SpartaCompressor(tensors: [1_005], oneOf: 10, quantised: true)
         wrong = quantised.compress(values, Kit.context)
         wrong[28 + 8 + 3] = 0x80
         #expect(Kit.refusal(wrong, quantised) == .valueOutOfRange(index: 3))

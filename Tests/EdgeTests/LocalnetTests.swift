@@ -155,6 +155,47 @@ struct LocalnetTests {
         #expect(summary.safety.stateRootsEqual && summary.safety.commitChainsEqual)
         #expect(summary.windows.flatMap(\.trainers).allSatisfy { $0.slashed == "0" })
     }
+
+    /// The process whose command line has these arguments.
+    private func process(with arguments: [String]) throws -> (pid: Int32, arguments: [String])? {
+        for name in try FileManager.default.contentsOfDirectory(atPath: "/proc") {
+            guard let pid = Int32(name), let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { continue }
+            let found = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            if Set(arguments).isSubset(of: found) { return (pid, Array(found.dropFirst())) }
+        }
+        return nil
+    }
+
+    @Test(.timeLimit(.minutes(4))) func `a trainer whose stage is killed in a step waits for it, and is paid and audited like any other`() async throws {
+        let folder = try Program.scratch()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let home = folder.appending(path: "net")
+        let network = try Program.start(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--stages", "2", "--windows", "4", "--data", Program.text!, "--json"], output: folder.appending(path: "out"), errors: folder.appending(path: "err"))
+        defer { if network.isRunning { network.terminate() } }
+        while network.isRunning, (try? Localnet.Network.read(home)) == nil { try await Task.sleep(for: .milliseconds(50)) }
+        let trainer = try Localnet.Network.read(home).trainers[0], log = URL(filePath: trainer.home).appending(path: "log.txt")
+        func said() -> String { (try? String(contentsOf: log, encoding: .utf8)) ?? "" }
+        while network.isRunning, !said().contains("window 1: step 5 of 20") { try await Task.sleep(for: .milliseconds(10)) }
+        let stage = try #require(try process(with: [trainer.home, "--stage", "1/2"]))
+        #expect(kill(stage.pid, SIGKILL) == 0)
+        while network.isRunning, !said().contains("stage 1/2 at ") { try await Task.sleep(for: .milliseconds(20)) }
+        let again = try Program.start(stage.arguments.filter { $0 != "--exit-with-parent" }, output: folder.appending(path: "again-out"), errors: folder.appending(path: "again"))
+        defer {
+            if again.isRunning { kill(again.processIdentifier, SIGTERM) }
+            again.waitUntilExit()
+        }
+        while network.isRunning { try await Task.sleep(for: .milliseconds(200)) }
+        #expect(network.terminationStatus == 0, "\((try? String(contentsOf: folder.appending(path: "err"), encoding: .utf8))?.suffix(2_000) ?? "")")
+        let summary = try JSONDecoder().decode(Localnet.Summary.self, from: try Data(contentsOf: home.appending(path: "summary.json"))), rows = summary.windows.flatMap(\.trainers)
+        #expect(rows.allSatisfy { $0.slashed == "0" })
+        #expect(rows.count { $0.address == trainer.address && $0.reward != "0" } >= 2, "\(rows.map(\.reasons)) \(said().suffix(2_000))")
+        #expect(said().contains("start its stage again") && said().components(separatedBy: "connected to stage 1").count >= 3, "\(said().suffix(2_000))")
+        // What it served and what it sent is what one process computes.
+        for window in ["1", "2"] {
+            let audit = try await Program.run(["audit", "replay", "--home", home.path, "--trainer", trainer.address, "--window", window])
+            #expect(audit.status == 0 && audit.output.hasSuffix("equal\n") && audit.output.contains("segment 0: equal"), "\(audit.output) \(audit.errors)")
+        }
+    }
 }
 
 @Suite(.enabled(if: Program.isThere, "\(Program.absent)"))

@@ -133,4 +133,37 @@ struct StorageTests {
         #expect(try BlobStore(folder, limitBytes: 10_000).bytesUsed == 9_000)
         #expect(!FileManager.default.fileExists(atPath: half.path))
     }
+
+    @Test func `a blob that comes in pieces is the one that comes whole, parts of it can be read, and one that is given up leaves nothing`() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let store = try BlobStore(folder, limitBytes: 4 * Blob.chunkBytes)
+        for (number, pieces) in [[0], [3 * Blob.chunkBytes - 9], [Blob.chunkBytes, Blob.chunkBytes], [1, Blob.chunkBytes - 2, 3, 70_000]].enumerated() {
+            let length = pieces.reduce(0, +), bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ number) }
+            let writer = try store.writer(count: length)
+            var at = 0
+            for piece in pieces {
+                try writer.append(Array(bytes[at..<at + piece]))
+                at += piece
+            }
+            let root = try writer.finish()
+            #expect(root == Blob.root(bytes) && store.get(root) == bytes && store.differingChunks(root) == [] && store.size(root) == length)
+            if length > 9 { #expect(store.get(root, 5..<9) == Array(bytes[5..<9]) && store.get(root, length - 4..<length) == Array(bytes.suffix(4)) && store.get(root, length - 3..<length + 1) == nil) }
+            store.keep(only: [])
+            #expect(store.bytesUsed == 0 && store.size(root) == nil && store.get(root, 0..<0) == nil)
+        }
+        do {
+            let writer = try store.writer(count: 3 * Blob.chunkBytes)
+            try writer.append([1, 2, 3])
+            // Its room is taken from the first.
+            #expect(throws: StorageError.self) { try store.writer(count: 2 * Blob.chunkBytes) }
+        }
+        #expect(store.bytesUsed == 0)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+        // What is there already is not there twice.
+        let root = try store.put([1, 2, 3]), writer = try store.writer(count: 3)
+        try writer.append([1, 2, 3])
+        #expect(try writer.finish() == root)
+        withExtendedLifetime(writer) {}
+        #expect(store.get(root) == [1, 2, 3])
+    }
 }

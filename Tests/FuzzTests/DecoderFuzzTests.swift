@@ -242,7 +242,7 @@ enum Decoders {
         var chance = SeededGenerator(seed: 1, stream: stream)
         return FloatBuffer((0..<count).map { _ in Float(Int64(chance.below(2_001)) - 1_000) / 977 })
     }
-    private static let packed = Int4Compressor(count: 201), plain = UncompressedPayload(count: 33)
+    private static let packed = QuantisedCompressor(.four, tensors: [201]), plain = UncompressedPayload(tensors: [33])
     /// 3,400 parameters in ragged tensors.
     private static let compressed = ParameterTable(ModelShape(vocabulary: 65, context: 13, width: 14, heads: 2, layers: 1, biases: true))
     private static let context = CompressionContext(assignment: digest("assignment"))
@@ -266,16 +266,20 @@ enum Decoders {
     ]
 
     private static let stageLimits = StageLimits(shape: .micro, rows: 2, microBatches: 1, stages: 2)
-    private static let order = StageOrder(assignment: digest("assignment"), trainer: Address(number: 7), window: Window(3), steps: 2..<4, from: InnerState(parameters: FloatBuffer(count: 1), step: 32))
+    private static let orders: [StageOrder] = [
+        .open(StageOpening(assignment: digest("assignment"), trainer: Address(number: 7), window: Window(3), steps: 4, firstStep: 32)),
+        .open(StageOpening(assignment: digest("assignment"), trainer: Address(number: 7), window: Window(4), steps: 4, firstStep: 36, rank: 9, hasPayload: true, hasResidual: true)),
+        .train(first: 2, count: 2), .give(buffer: 2), .close,
+    ]
     private static let failure = StageError(stage: 2, stages: 3, place: "10.0.0.3:4100", step: 32, microBatch: 1, reason: "the connection ended: the other end closed it")
 
     static let compute: [Fuzz] = [
-        canonical("stage order", { [order] }),
+        canonical("stage order", { orders }),
         Fuzz("stage failure", values: { [failure.message.bytes] }) { input in
             guard let message = try? StageMessage(StageMessage(.failure, input).header, received: input), let error = try? StageError(message) else { return false }
             return !error.description.isEmpty
         },
-        Fuzz("stage header", values: { StageMessage.Kind.allCases.map { StageMessage($0, step: 32, part: 1, [UInt8](repeating: 1, count: 8)).header.encoded } }) { input in
+        Fuzz("stage header", values: { StageMessage.Kind.allCases.map { StageMessage($0, step: 32, part: 1, [UInt8](repeating: 1, count: min(8, stageLimits.bytes(of: $0)))).header.encoded } }) { input in
             guard let header = try? StageMessage.Header(input, limits: stageLimits) else { return false }
             guard header.encoded == input, header.length <= UInt64(stageLimits.most) else { throw Fuzz.Broken("it decodes to what no stage of this run sends") }
             return true
@@ -291,14 +295,14 @@ enum Decoders {
             guard plain.compress(values) == input, plain.likeness(input, input) == 1_000_000 else { throw Fuzz.Broken("it decodes, and is compressed otherwise") }
             return true
         },
-        payload("int8", Int8Compressor(count: compressed.count)),
+        payload("int8", QuantisedCompressor(.eight, table: compressed)),
         payload("low-rank", LowRankCompressor(table: compressed, rank: 2, allowed: 1...3), hasOneForm: false),
         payload("top-k 8 bits", TopKCompressor(table: compressed, kept: 128, bits: .eight, transforms: false)),
         payload("top-k 2 bits", TopKCompressor(table: compressed, kept: 128, bits: .two, transforms: false)),
         payload("top-k 1 bit", TopKCompressor(table: compressed, kept: 128, bits: .one, transforms: false)),
         payload("transformed top-k", TopKCompressor(table: compressed, kept: 128, bits: .two, transforms: true)),
-        payload("sparta", SpartaCompressor(count: compressed.count, oneOf: 10, quantised: true)),
-        payload("sparta of floats", SpartaCompressor(count: compressed.count, oneOf: 10, quantised: false)),
+        payload("sparta", SpartaCompressor(table: compressed, oneOf: 10, quantised: true)),
+        payload("sparta of floats", SpartaCompressor(table: compressed, oneOf: 10, quantised: false)),
         Fuzz("safetensors file", weight: 0.5, longest: 16_384, baseBytes: 256 << 10, values: { exchanged.map { ModelExchange($0).file(InnerLoop.initialParameters(shape: $0, philox: Philox(key: 1))) } }) { input in
             var taken = false
             for exchange in exchanged.map(ModelExchange.init) {

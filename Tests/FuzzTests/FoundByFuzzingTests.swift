@@ -28,7 +28,7 @@ struct FoundByFuzzingTests {
 
     /// Such a group has scale 0 when it is compressed: with a scale of its own it was the same update with other bytes.
     @Test func `a group whose scale is smaller than any that is written is refused`() throws {
-        let compressor = Int4Compressor(count: 64)
+        let compressor = QuantisedCompressor(.four, tensors: [64])
         var payload = compressor.compress(FloatBuffer((0..<64).map { _ in 0x1p-100 }))
         #expect(throws: Never.self) { _ = try compressor.decompress(payload) }
         let least = (0..<4).reduce(0 as UInt32) { $0 | UInt32(payload[8 + $1]) << UInt32(8 * $1) }
@@ -40,7 +40,7 @@ struct FoundByFuzzingTests {
 
     /// Two scales, a unit in the last place apart, may have one sevenfold: a group of ±7 and 0 then had two encodings.
     @Test func `of two scales with the same largest value only the one that is written is taken`() throws {
-        let compressor = Int4Compressor(count: 64)
+        let compressor = QuantisedCompressor(.four, tensors: [64])
         let values = FloatBuffer((0..<64).map { $0 == 0 ? 1.0041 : 0 })
         let written = compressor.compress(values)
         func word(_ payload: [UInt8]) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(payload[8 + $1]) << UInt32(8 * $1) } }

@@ -29,3 +29,42 @@ public enum Blob {
         return (0..<max(hashes.count, expected.count)).filter { $0 >= hashes.count || $0 >= expected.count || hashes[$0] != expected[$0] }
     }
 }
+
+/// The root of bytes that no one place holds: each part's outline is small, and all of them in order give the root.
+///
+/// An outline of the bytes from `start` on: those before the first border of chunks as they are, the leaf hashes of whole chunks, the bytes after the last
+/// border as they are. Their numbers follow from where the part begins and how long it is.
+extension Blob {
+    private static func places(_ start: Int, _ count: Int) -> (before: Int, chunks: Int, after: Int) {
+        let before = min(count, (chunkBytes - start % chunkBytes) % chunkBytes), chunks = (count - before) / chunkBytes
+        return (before, chunks, count - before - chunks * chunkBytes)
+    }
+    public static func outlineBytes(from start: Int, count: Int) -> Int {
+        let (before, chunks, after) = places(start, count)
+        return before + 32 * chunks + after
+    }
+    /// - Parameter start: where in the blob these bytes lie.
+    public static func outline(_ bytes: UnsafeRawBufferPointer, from start: Int) -> [UInt8] {
+        let (before, chunks, after) = places(start, bytes.count)
+        return Array(bytes[..<before]) + (0..<chunks).flatMap { MerkleTree.leafHash(bytes[(before + $0 * chunkBytes)..<(before + ($0 + 1) * chunkBytes)]).bytes } + Array(bytes.suffix(after))
+    }
+
+    /// The root from the outlines of consecutive parts, each of so many bytes; nil if an outline has not the length that it must have.
+    public static func root(outlines: [(count: Int, outline: [UInt8])]) -> Digest? {
+        var tree = MerkleTree(), open: [UInt8] = [], start = 0
+        for (count, outline) in outlines {
+            let (before, chunks, after) = places(start, count)
+            guard outline.count == before + 32 * chunks + after else { return nil }
+            open += outline[..<before]
+            start += count
+            if open.count == chunkBytes {
+                tree.append(leafHash: MerkleTree.leafHash(open))
+                open = []
+            }
+            for chunk in 0..<chunks { tree.append(leafHash: Digest(bytes: outline[(before + 32 * chunk)..<(before + 32 * (chunk + 1))])) }
+            open += outline.suffix(after)
+        }
+        if !open.isEmpty || start == 0 { tree.append(leafHash: MerkleTree.leafHash(open)) }
+        return tree.root
+    }
+}

@@ -26,9 +26,9 @@ public struct Replay {
         }
         var state = try openingState(segment, opening, served, trajectory)
         let shard = trainer.shard(opening)
-        _ = try trainer.run(&state, steps: segment * steps..<segment * steps + 1, shard: shard)
+        _ = trainer.run(&state, steps: segment * steps..<segment * steps + 1, shard: shard)
         let inside = state.parameters.blobRoot
-        _ = try trainer.run(&state, steps: segment * steps + 1..<(segment + 1) * steps, shard: shard)
+        _ = trainer.run(&state, steps: segment * steps + 1..<(segment + 1) * steps, shard: shard)
         let found = state.digest
         func result(_ expected: Digest, _ found: Digest) -> Result {
             Result(fact: ReplayFact(verdict: expected == found ? .equal : .differs, expected: expected, found: found), witness: witness(validator, inside))

@@ -43,6 +43,12 @@ public final class FloatBuffer: @unchecked Sendable {
         try withExtendedLifetime(self) { try body(UnsafeRawBufferPointer(start: pointer, count: count * 4)) }
     }
 
+    public func copy(of range: Range<Int>) -> FloatBuffer {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "floats \(range) of \(count)")
+        let copy = FloatBuffer(count: range.count)
+        copy.pointer.update(from: pointer + range.lowerBound, count: range.count)
+        return copy
+    }
     public func copy() -> FloatBuffer {
         let copy = FloatBuffer(count: count)
         copy.assign(self)

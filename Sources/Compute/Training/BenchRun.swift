@@ -11,16 +11,21 @@ public struct BenchRun: Sendable {
 
     public init(shape of: BenchShape, profile: NumericsProfile, steps: Int, segmentSteps: Int, compressor: TrainingRules.Compressor, rank: Int) {
         let shape = of.shape, bytesOfTokens = UInt64(min(256, shape.vocabulary))
-        func bits(_ value: Float) -> FloatBits { FloatBits(bits: value.bitPattern) }
         self.shape = shape.with(profile)
-        rules = TrainingRules(
-            innerSteps: UInt32(steps), segmentSteps: UInt32(segmentSteps), rows: UInt32(of.rows), delay: .continued, compressor: compressor, rank: UInt32(rank),
-            feedbackDecay: bits(1), residualRestart: 0, outerLearningRate: bits(0.7), outerMomentum: bits(0.5), evaluationFactor: bits(0.25), firstClip: bits(0.05),
-            learningRate: bits(1e-3), minimumLearningRate: bits(1e-4), warmupSteps: 20, decaySteps: 2_000, beta1: bits(0.9), beta2: bits(0.99), epsilon: bits(1e-8),
-            weightDecay: bits(0.1), gradientClip: bits(1), randomBatches: 1, ownBatches: 1, seed: 1)
+        rules = BenchRun.rules(steps: steps, segmentSteps: segmentSteps, rows: of.rows, compressor: compressor, rank: rank)
         var generator = SeededGenerator(seed: 1)
         let bytes = (0..<400 * (shape.context + 1)).map { _ in UInt8(generator.below(bytesOfTokens)) }
         do { corpus = try Corpus(bytes, context: shape.context) } catch { preconditionFailure("made tokens are no corpus: \(error)") }
+    }
+
+    /// The localnet's, but for these.
+    static func rules(steps: Int, segmentSteps: Int, rows: Int, compressor: TrainingRules.Compressor, rank: Int) -> TrainingRules {
+        func bits(_ value: Float) -> FloatBits { FloatBits(bits: value.bitPattern) }
+        return TrainingRules(
+            innerSteps: UInt32(steps), segmentSteps: UInt32(segmentSteps), rows: UInt32(rows), delay: .continued, compressor: compressor, rank: UInt32(rank),
+            feedbackDecay: bits(1), residualRestart: 0, outerLearningRate: bits(0.7), outerMomentum: bits(0.5), evaluationFactor: bits(0.25), firstClip: bits(0.05),
+            learningRate: bits(1e-3), minimumLearningRate: bits(1e-4), warmupSteps: 20, decaySteps: 2_000, beta1: bits(0.9), beta2: bits(0.99), epsilon: bits(1e-8),
+            weightDecay: bits(0.1), gradientClip: bits(1), randomBatches: 1, ownBatches: 1, seed: 1)
     }
 
     public func trainer(threads: Int) throws -> WindowTrainer { try WindowTrainer(shape: shape, rules: rules, corpus: corpus, threads: threads) }

@@ -30,11 +30,11 @@ public func benchCompression(shape: ModelShape, threads: Int = 1, repetitions: I
     let context = CompressionContext(assignment: Digest.tagged("bench") { _ in })
     let size = (update.count * 4, kernels.sumSquares(update.count, update.pointer))
     let kinds: [(String, any Compressor)] = [
-        ("none", UncompressedPayload(count: table.count)), ("int8", Int8Compressor(count: table.count)), ("int4", Int4Compressor(count: table.count)),
+        ("none", UncompressedPayload(table: table)), ("int8", QuantisedCompressor(.eight, table: table)), ("int4", QuantisedCompressor(.four, table: table)),
     ] + [4, 16, 64].map { ("lowrank-int4 rank \($0)", LowRankCompressor(table: table, rank: $0, kernels: kernels)) }
         + [(TopKCompressor.ValueBits.eight, 32), (.two, 32), (.two, 64)].map { ("topk \($1) of 4096, \($0.rawValue) bits", TopKCompressor(table: table, kept: $1, bits: $0, transforms: false, kernels: kernels)) }
         + [(TopKCompressor.ValueBits.eight, 32), (.two, 64), (.one, 64)].map { ("dct-topk \($1) of 4096, \($0.rawValue) bits", TopKCompressor(table: table, kept: $1, bits: $0, transforms: true, kernels: kernels)) }
-        + [("sparta one of 1000, f32", SpartaCompressor(count: table.count, oneOf: 1_000, quantised: false))]
+        + [("sparta one of 1000, f32", SpartaCompressor(table: table, oneOf: 1_000, quantised: false))]
     var rates: [CompressBench.Rate] = []
     for (name, compressor) in kinds {
         var payload: [UInt8] = [], decoded = FloatBuffer(count: 0), wrote = Double.infinity, read = Double.infinity

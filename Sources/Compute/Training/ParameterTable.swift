@@ -25,16 +25,19 @@ public struct ParameterTable: Hashable, Sendable {
     public let count: Int
     /// Where these tensors begin in the whole model's allocation: a stage's lie there one after the other, as they do in its own.
     public let start: Int
+    /// The first tensor's number in the whole model, and the whole model's parameters.
+    public let firstNumber: Int, wholeCount: Int
     public var range: Range<Int> { start..<start + count }
 
     /// - Parameter part: of the model whose tensors these are; nil for all.
     public init(_ shape: ModelShape, _ part: ModelPart? = nil) {
         let part = part ?? ModelPart(whole: shape)
         var entries: [Entry] = []
-        var offset = 0, skipped = 0, isWanted = part.isFirst
+        var offset = 0, skipped = 0, skippedTensors = 0, whole = 0, isWanted = part.isFirst
         func add(_ name: String, _ rows: Int, _ columns: Int, decays: Bool, reads: Bool = false, projects: Bool = false) {
+            whole += rows * columns
             guard isWanted else {
-                if entries.isEmpty { skipped += rows * columns }
+                if entries.isEmpty { (skipped, skippedTensors) = (skipped + rows * columns, skippedTensors + 1) }
                 return
             }
             entries.append(Entry(name: name, rows: rows, columns: columns, offset: offset, decays: decays, reads: reads, projects: projects))
@@ -83,6 +86,7 @@ public struct ParameterTable: Hashable, Sendable {
         }
         if !shape.tied { add("lm_head.weight", shape.vocabulary, shape.width, decays: true) }
         (self.entries, count, start) = (entries, offset, skipped)
+        (firstNumber, wholeCount) = (skippedTensors, whole)
     }
 
     public subscript(name: String) -> Entry? { entries.first { $0.name == name } }

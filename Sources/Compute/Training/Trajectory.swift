@@ -10,9 +10,11 @@ extension FloatBuffer {
 
 extension InnerState {
     /// H(θ_root ‖ m_root ‖ v_root ‖ compressor root ‖ scalars): what a trainer commits to at the end of each segment.
-    public var digest: Digest {
+    public var digest: Digest { digest(roots: [parameters, m, v].map(\.blobRoot)) }
+    /// - Parameter roots: of θ, m and v, where these are not all here.
+    func digest(roots: [Digest]) -> Digest {
         Digest.tagged("assay/state/1") {
-            for root in [parameters.blobRoot, m.blobRoot, v.blobRoot, Digest.zero] { $0.append(root) }
+            for root in roots + [Digest.zero] { $0.append(root) }
             appendScalars(to: &$0)
         }
     }
@@ -24,9 +26,18 @@ extension InnerState {
         encoder.append(beta2Power.bitPattern)
     }
 
+    /// What the state's blob begins with.
+    var scalarBytes: [UInt8] {
+        var encoder = CanonicalEncoder(reserving: 24)
+        appendScalars(to: &encoder)
+        return encoder.bytes
+    }
+    /// Of a state of so many parameters.
+    public static func blobBytes(count: Int) -> Int { 24 + 12 * count }
+
     /// The state as a blob, to be served to those who replay from it.
     public var blob: [UInt8] {
-        var encoder = CanonicalEncoder(reserving: 24 + 12 * parameters.count)
+        var encoder = CanonicalEncoder(reserving: InnerState.blobBytes(count: parameters.count))
         appendScalars(to: &encoder)
         for buffer in [parameters, m, v] { buffer.withUnsafeBytes { encoder.append(fixed: $0) } }
         return encoder.bytes
@@ -36,7 +47,7 @@ extension InnerState {
 
     /// - Parameter count: parameters of the model.
     public init(blob: [UInt8], count: Int) throws(BlobError) {
-        let expected = 24 + 12 * count
+        let expected = InnerState.blobBytes(count: count)
         guard blob.count == expected else { throw .wrongSize(found: blob.count, expected: expected) }
         var decoder = CanonicalDecoder(blob)
         do {

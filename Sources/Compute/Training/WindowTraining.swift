@@ -33,8 +33,6 @@ public enum WindowError: Error, Hashable, Sendable {
     case stepsNotAllowed(Int, allowed: ClosedRange<UInt32>)
     case stepsNotInSegments(Int, segmentSteps: UInt32)
     case microBatchesDoNotDivideRows(UInt32, rows: UInt32)
-    /// The stages that were to do the steps did not, and nobody waits for them any more.
-    case stages(StageError)
 }
 
 /// What came of a window's training.
@@ -65,70 +63,40 @@ public enum Behaviour: String, Sendable, CaseIterable {
     case nonsense
 }
 
-/// Who does a trainer's inner steps where it is not this process alone: the stages of a pipeline.
-public protocol InnerEngine: AnyObject {
-    /// Steps of a window, from this state on. - Returns: the loss of the last.
-    func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void) throws(StageError) -> Float
-}
-
 /// Stations 1 to 4 in one: a window's training, and any part of it again.
 public final class WindowTrainer {
-    public let rules: TrainingRules
     public let shape: ModelShape
-    public let table: ParameterTable
     public let corpus: Corpus
-    public let compressor: any Compressor
-    public let kernels: Kernels
+    public let arithmetic: WindowArithmetic
+    public var rules: TrainingRules { arithmetic.rules }
+    public var table: ParameterTable { arithmetic.table }
+    public var compressor: any Compressor { arithmetic.compressor }
+    public var kernels: Kernels { arithmetic.kernels }
     /// The whole model, made when it is first needed: where stages do the steps, it never is.
     public private(set) lazy var model = Model(shape: shape, rows: Int(rules.rows), microBatches: Int(rules.microBatches), kernels: kernels)
-    /// Nil: the model here does the steps.
-    public var engine: (any InnerEngine)?
     private let loop: InnerLoop
 
     public convenience init(genesis: Genesis, corpus: Corpus, threads: Int, path: KernelPath = .current) throws {
         try self.init(shape: try ModelShape(genesis.model), rules: genesis.training, corpus: corpus, threads: threads, path: path)
     }
     public init(shape: ModelShape, rules: TrainingRules, corpus: Corpus, threads: Int, path: KernelPath = .current) throws {
-        (self.shape, self.rules) = (shape, rules)
+        self.shape = shape
         guard rules.microBatches > 0, rules.rows.isMultiple(of: rules.microBatches) else { throw WindowError.microBatchesDoNotDivideRows(rules.microBatches, rows: rules.rows) }
-        table = ParameterTable(shape)
         self.corpus = corpus
-        kernels = Kernels(path: path, threads: threads)
-        compressor = try Compressors.make(rules, table: table, kernels: kernels)
+        arithmetic = try WindowArithmetic(rules: rules, table: ParameterTable(shape), kernels: Kernels(path: path, threads: threads))
         loop = InnerLoop(shape: shape, rules: OptimizerRules(rules))
     }
 
-    private var feedbackDecay: Float { Float(bitPattern: rules.feedbackDecay.bits) }
-
-    /// s: θ(w), less the own decoded payload of the window before where the delay is `continued`.
-    public func start(_ opening: WindowOpening) throws(PayloadError) -> FloatBuffer {
-        guard rules.delay == .continued, let payload = opening.ownPayload else { return opening.parameters.copy() }
-        return PseudoGradient.start(opening.parameters, ownPayload: try compressor.decompress(payload), kernels)
-    }
-
-    /// The state before the first step: moments zero or carried, the learning rate's schedule on the global step.
-    public func openingState(_ start: FloatBuffer, _ opening: WindowOpening) -> InnerState {
-        var state = InnerState(parameters: start.copy(), step: firstStep(opening))
-        if rules.innerState == .carry, let carried = opening.carried {
-            (state.m, state.v) = (carried.m.copy(), carried.v.copy())
-            (state.stepsSinceReset, state.beta1Power, state.beta2Power) = (carried.stepsSinceReset, carried.beta1Power, carried.beta2Power)
-        }
-        return state
-    }
-
+    public func start(_ opening: WindowOpening) throws(PayloadError) -> FloatBuffer { try arithmetic.start(opening) }
+    public func openingState(_ start: FloatBuffer, _ opening: WindowOpening) -> InnerState { arithmetic.openingState(start, opening) }
     /// Global number of the window's first step.
-    public func firstStep(_ opening: WindowOpening) -> UInt64 { opening.pace?.firstStep ?? opening.window.rawValue &* UInt64(rules.innerSteps) }
+    public func firstStep(_ opening: WindowOpening) -> UInt64 { WindowArithmetic.firstStep(opening.window, opening.pace, rules) }
 
     /// H of the window, unless a trainer does more or fewer.
     public func steps(_ opening: WindowOpening) -> Int { Int(opening.pace?.innerSteps ?? rules.innerSteps) }
 
-    private func context(_ opening: WindowOpening) -> CompressionContext { CompressionContext(assignment: opening.assignment, rank: opening.pace.map { Int($0.rank) }) }
-
     /// Trains steps of a window.
-    public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void = { _, _ in }) throws(WindowError) -> Float {
-        if let engine {
-            do { return steps.isEmpty ? 0 : try engine.run(&state, steps: steps, shard: shard, progress: progress) } catch { throw .stages(error) }
-        }
+    public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void = { _, _ in }) -> Float {
         var loss: Float = 0
         for step in steps {
             loss = loop.step(&state, batch: shard.batch(step: step), model: model).loss
@@ -143,12 +111,8 @@ public final class WindowTrainer {
     ///
     /// - Parameter steps: H unless given; else within H_min … H_max and in whole segments.
     public func train(_ opening: WindowOpening, steps given: Int? = nil, behaviour: Behaviour = .honest, progress: (Int, Float) -> Void = { _, _ in }) throws(WindowError) -> WindowResult {
-        let steps = given ?? steps(opening), segment = Int(rules.segmentSteps)
-        if given != nil {
-            guard let whole = UInt32(exactly: steps), rules.allowedSteps.contains(whole) else { throw .stepsNotAllowed(steps, allowed: rules.allowedSteps) }
-            guard steps.isMultiple(of: segment) else { throw .stepsNotInSegments(steps, segmentSteps: rules.segmentSteps) }
-        }
-        return try train(opening, steps, segment, behaviour, progress)
+        if let given { try rules.check(steps: given) }
+        return try train(opening, given ?? steps(opening), Int(rules.segmentSteps), behaviour, progress)
     }
 
     /// What a payload is refused for, as what a window is not trained for.
@@ -162,7 +126,7 @@ public final class WindowTrainer {
         var digests = [state.digest], loss: Float = 0
         let honestSteps = behaviour == .lazy ? max(1, steps / 10) : behaviour == .noise || behaviour == .nonsense ? 0 : steps
         for first in stride(from: 0, to: steps, by: segment) {
-            if first < honestSteps { loss = try run(&state, steps: first..<min(first + segment, honestSteps), shard: shard, progress: progress) }
+            if first < honestSteps { loss = run(&state, steps: first..<min(first + segment, honestSteps), shard: shard, progress: progress) }
             digests.append(state.digest)
         }
         var delta = PseudoGradient.delta(overwriting: start, end: state.parameters, residual: opening.residual, kernels)
@@ -195,14 +159,13 @@ public final class WindowTrainer {
     /// The state at the beginning of a segment, computed from the opening.
     public func state(at segment: Int, of opening: WindowOpening) throws(WindowError) -> InnerState {
         var state = openingState(try payload { () throws(PayloadError) in try start(opening) }, opening)
-        _ = try run(&state, steps: 0..<segment * Int(rules.segmentSteps), shard: shard(opening))
+        _ = run(&state, steps: 0..<segment * Int(rules.segmentSteps), shard: shard(opening))
         return state
     }
 
     /// The residual is written over δ.
     public func compress(_ delta: FloatBuffer, _ opening: WindowOpening) throws(PayloadError) -> (payload: [UInt8], payloadRoot: Digest, residual: FloatBuffer, residualRoot: Digest) {
-        let payload = compressor.compress(delta, context(opening))
-        let residual = PseudoGradient.residual(overwriting: delta, decoded: try compressor.decompress(payload, context(opening)), decay: feedbackDecay, kernels)
+        let (payload, residual) = try arithmetic.compress(delta, opening)
         return (payload, Blob.root(payload), residual, residual.blobRoot)
     }
 
@@ -219,5 +182,13 @@ public final class WindowTrainer {
             count += batch.tokens
         }
         return count == 0 ? .nan : sum / Double(count)
+    }
+}
+
+extension TrainingRules {
+    /// Refuses a number of inner steps that no window of the run may have.
+    func check(steps: Int) throws(WindowError) {
+        guard let whole = UInt32(exactly: steps), allowedSteps.contains(whole) else { throw .stepsNotAllowed(steps, allowed: allowedSteps) }
+        guard allows(whole) else { throw .stepsNotInSegments(steps, segmentSteps: segmentSteps) }
     }
 }

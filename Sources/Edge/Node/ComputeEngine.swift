@@ -17,6 +17,8 @@ public final class ComputeEngine: @unchecked Sendable {
     private let outer: OuterStep
     private let lossDelta: LossDelta
     private let replay: Replay
+    /// Does a trainer's windows where its layers are spread over processes; nil where this process has all of them.
+    public var stages: StagePipeline?
     private var rules: TrainingRules { trainer.rules }
 
     public init(genesis: Genesis, corpus: Corpus, blobs: BlobStore, threads: Int, path: KernelPath = .current) throws {
@@ -103,6 +105,7 @@ public final class ComputeEngine: @unchecked Sendable {
     /// Trains a window and keeps its payload, trajectory and residual.
     /// - Parameter steps: nil for H.
     public func train(_ job: TrainJob, steps: UInt32? = nil, behaviour: Behaviour, progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
+        if let stages { return try train(job, steps ?? rules.innerSteps, stages, progress) }
         // Training without the residual that is claimed would look like fraud.
         if job.opening.residualIn != .zero { _ = try floats(job.opening.residualIn) }
         let result = try trainer.train(try opening(job.opening, job.window, job.trainer), steps: steps.map { Int($0) }, behaviour: behaviour, progress: progress)
@@ -114,6 +117,36 @@ public final class ComputeEngine: @unchecked Sendable {
 
     /// The state at the beginning of a drawn segment, kept as a blob.
     public func openingState(_ draw: ReplayDraw, _ opening: TrainingOpening) throws -> Digest {
-        try blobs.put(try trainer.state(at: Int(draw.segment), of: try self.opening(opening, draw.window, draw.trainer)).blob)
+        guard let stages else { return try blobs.put(try trainer.state(at: Int(draw.segment), of: try self.opening(opening, draw.window, draw.trainer)).blob) }
+        return try stages.window(try staged(opening, draw.window, draw.trainer)) { window, batches in
+            _ = try window.train(0..<Int(draw.segment) * Int(self.rules.segmentSteps), batches: batches)
+            let writer = try self.blobs.writer(count: InnerState.blobBytes(count: self.trainer.table.count))
+            try window.give(writer.append)
+            return try writer.finish()
+        }
+    }
+
+    /// The window by all stages. Here lies what the ledger may ask for, on the disk; in memory no more than this stage's part.
+    private func train(_ job: TrainJob, _ steps: UInt32, _ stages: StagePipeline, _ progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
+        let result = try stages.window(try staged(job.opening, job.window, job.trainer)) { window, batches in
+            let writer = try self.blobs.writer(count: 4 * self.trainer.table.count)
+            let (payload, states, loss) = try window.whole(steps: Int(steps), segmentSteps: Int(self.rules.segmentSteps), batches: batches, progress: progress, residual: writer.append)
+            return (payload: payload, states: states, loss: loss, residual: try writer.finish())
+        }
+        let payload = try blobs.put(result.payload)
+        let trajectory = Trajectory(digests: result.states + [Trajectory.final(state: result.states[result.states.count - 1], payload: payload, residual: result.residual)])
+        return (TrainedWindow(payloadRoot: payload, trajectoryRoot: try blobs.put(trajectory.bytes), residualOut: result.residual, steps: steps), result.loss)
+    }
+
+    private func staged(_ opening: TrainingOpening, _ window: Window, _ address: Address) throws -> PipelineOpening {
+        let stages = StageOpening(assignment: opening.assignment, trainer: address, window: window, steps: Int(rules.innerSteps), firstStep: WindowArithmetic.firstStep(window, nil, rules))
+        let reader = { [blobs, count = trainer.table.count] (root: Digest) throws -> (Range<Int>) throws -> FloatBuffer in
+            guard blobs.size(root) == 4 * count else { throw Missing(root: root) }
+            return { range in
+                guard let bytes = blobs.get(root, 4 * range.lowerBound..<4 * range.upperBound) else { throw Missing(root: root) }
+                return try FloatBuffer(littleEndianBytes: bytes)
+            }
+        }
+        return PipelineOpening(stages, parameters: try reader(opening.parametersRoot), ownPayload: try opening.ownPayload.map(bytes), residual: opening.residualIn == .zero ? nil : try reader(opening.residualIn))
     }
 }

@@ -54,7 +54,7 @@ public actor TrainerNode {
                 }
             }
         }
-        engine.trainer.engine = pipeline
+        engine.stages = pipeline
         steps = file.steps ?? genesis.training.innerSteps
         guard genesis.training.allows(steps) else {
             let allowed = genesis.training.allowedSteps
@@ -64,6 +64,7 @@ public actor TrainerNode {
         guard let behaviour = Behaviour(rawValue: isCopycat ? "noise" : file.behaviour ?? "honest") else {
             throw Failure("node file \(home.nodeFile.path): unknown behaviour “\(file.behaviour ?? "")”", remedy: "Known are: honest, \(Localnet.Options.knownAdversaries.joined(separator: ", ")).")
         }
+        if pipeline != nil, behaviour != .honest { throw Failure("node file \(home.nodeFile.path): behaviour “\(file.behaviour ?? "")” with --stage", remedy: "Adversaries of the laboratory train in one process: leave --stage out.") }
         self.behaviour = behaviour
         records = home.url.appending(path: "windows")
         try FileManager.default.createDirectory(at: records, withIntermediateDirectories: true)

@@ -44,22 +44,104 @@ public final class BlobStore: Sendable {
     private func write(_ bytes: [UInt8], _ tree: MerkleTree) throws {
         let root = tree.root
         guard !has(root) else { return }
-        guard bytes.count <= Limits.blobBytes else { throw StorageError(.tooLarge, "a blob of \(bytes.count) bytes is above the limit of \(Limits.blobBytes)") }
-        // Room is taken before the bytes are written, so that two writers together do not pass the limit.
-        let hasRoom = used.withLock { used -> Bool in
-            guard used + bytes.count <= limitBytes else { return false }
-            used += bytes.count
-            return true
-        }
-        guard hasRoom else { throw StorageError(.full, "the blobs in \(folder.path) have reached their limit of \(limitBytes) bytes.\n  Nothing was lost: blobs of settled windows may be removed.") }
+        try takeRoom(bytes.count)
         do {
             // The hashes last: a blob without them was not written whole.
             try replace(file(root), with: bytes)
             try replace(chunkFile(root), with: tree.levels[0].flatMap(\.bytes))
         } catch {
             used.withLock { $0 -= bytes.count }
-            throw StorageError(.system, "cannot write \(file(root).path): \(error.localizedDescription)\n  Is the disk full?")
+            throw cannotWrite(file(root), error)
         }
+    }
+
+    /// Room is taken before bytes are written, so that two writers together do not pass the limit.
+    private func takeRoom(_ count: Int) throws {
+        guard count <= Limits.blobBytes else { throw StorageError(.tooLarge, "a blob of \(count) bytes is above the limit of \(Limits.blobBytes)") }
+        let hasRoom = used.withLock { used -> Bool in
+            guard used + count <= limitBytes else { return false }
+            used += count
+            return true
+        }
+        guard hasRoom else { throw StorageError(.full, "the blobs in \(folder.path) have reached their limit of \(limitBytes) bytes.\n  Nothing was lost: blobs of settled windows may be removed.") }
+    }
+    private func cannotWrite(_ file: URL, _ error: any Error) -> StorageError { StorageError(.system, "cannot write \(file.path): \(error.localizedDescription)\n  Is the disk full?") }
+
+    /// A blob that comes in pieces and is never in memory as a whole. What is not finished leaves nothing behind.
+    public final class Writer {
+        private let store: BlobStore
+        private let part: URL
+        private let handle: FileHandle
+        private let count: Int
+        private var tree = MerkleTree()
+        /// Of the chunk that is not whole yet.
+        private var open: [UInt8] = []
+        private var written = 0, isFinished = false
+
+        /// - Parameter count: bytes that will come.
+        fileprivate init(_ store: BlobStore, count: Int) throws {
+            (self.store, self.count) = (store, count)
+            part = store.folder.appending(path: "\(UInt64.random(in: 0...UInt64.max)).part")
+            do {
+                try Data().write(to: part)
+                handle = try FileHandle(forWritingTo: part)
+            } catch { throw store.cannotWrite(part, error) }
+        }
+        deinit {
+            try? handle.close()
+            guard !isFinished else { return }
+            try? FileManager.default.removeItem(at: part)
+            store.used.withLock { $0 -= count }
+        }
+        public func append(_ bytes: [UInt8]) throws {
+            precondition(written + bytes.count <= count, "a blob of \(count) bytes got \(written + bytes.count)")
+            do { try handle.write(contentsOf: bytes) } catch { throw store.cannotWrite(part, error) }
+            written += bytes.count
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let taken = rest.prefix(Blob.chunkBytes - open.count)
+                open += taken
+                rest = rest.dropFirst(taken.count)
+                if open.count == Blob.chunkBytes { close() }
+            }
+        }
+        private func close() {
+            tree.append(leafHash: MerkleTree.leafHash(open))
+            open.removeAll(keepingCapacity: true)
+        }
+        /// - Returns: the root of what came, which is now in the store.
+        public func finish() throws -> Digest {
+            precondition(written == count, "a blob of \(count) bytes got \(written)")
+            if !open.isEmpty || count == 0 { close() }
+            let root = tree.root
+            if store.has(root) { return root }
+            do {
+                guard rename(part.path, store.file(root).path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+                try store.replace(store.chunkFile(root), with: tree.levels[0].flatMap(\.bytes))
+            } catch { throw store.cannotWrite(store.file(root), error) }
+            isFinished = true
+            return root
+        }
+    }
+    public func writer(count: Int) throws -> Writer {
+        try takeRoom(count)
+        do { return try Writer(self, count: count) } catch {
+            used.withLock { $0 -= count }
+            throw error
+        }
+    }
+
+    /// A part of the bytes as they are on the disk, unchecked; nil if the blob is not there or has no such part.
+    public func get(_ root: Digest, _ range: Range<Int>) -> [UInt8]? {
+        guard has(root), let handle = try? FileHandle(forReadingFrom: file(root)) else { return nil }
+        defer { try? handle.close() }
+        guard (try? handle.seek(toOffset: UInt64(range.lowerBound))) != nil, let data = try? handle.read(upToCount: range.count), data.count == range.count else { return nil }
+        return Array(data)
+    }
+    /// Bytes of a blob; nil if it is not there.
+    public func size(_ root: Digest) -> Int? {
+        guard has(root) else { return nil }
+        return try? file(root).resourceValues(forKeys: [.fileSizeKey]).fileSize
     }
 
     private func replace(_ url: URL, with bytes: [UInt8]) throws {

@@ -24,6 +24,8 @@ package struct Chunks: Sendable {
     package let tensors: [Tensor]
     package let count: Int
     package let chunks: Int
+    /// Parameters of the whole model, of which these may be a part.
+    package let wholeCount: Int
 
     package init(_ table: ParameterTable) {
         var tensors: [Tensor] = [], chunks = 0
@@ -32,7 +34,7 @@ package struct Chunks: Sendable {
             tensors.append(tensor)
             chunks += tensor.chunks
         }
-        (self.tensors, self.chunks, count) = (tensors, chunks, table.count)
+        (self.tensors, self.chunks, count, wholeCount) = (tensors, chunks, table.count, table.wholeCount)
     }
 
     /// The largest divisor that is not above 64.

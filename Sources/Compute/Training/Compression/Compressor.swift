@@ -23,11 +23,25 @@ public protocol Compressor: Sendable {
     ///
     /// - Parameter context: of the payload's window, to refuse what was drawn otherwise; nil where that window is not at hand.
     func decompress(_ payload: [UInt8], _ context: CompressionContext?) throws(PayloadError) -> FloatBuffer
+    /// Of what a payload begins with, before its tensors.
+    var headBytes: Int { get }
+    /// Where each tensor's bytes end in a payload: tensors lie in it one after the other, in table order.
+    ///
+    /// So the payload of a whole model is the head and the tensors of its parts' payloads, and a part of it is a payload to a compressor of that part's table.
+    func ends(_ payload: [UInt8]) throws(PayloadError) -> [Int]
     /// Share of equal quantised values among those that are not zero in the first, in millionths. 0 for payloads of different form.
     func likeness(_ a: [UInt8], _ b: [UInt8]) -> Int
 }
 extension Compressor {
     public func decompress(_ payload: [UInt8]) throws(PayloadError) -> FloatBuffer { try decompress(payload, nil) }
+
+    /// Parts' payloads, in order, as that of the whole.
+    func joined(_ parts: [[UInt8]]) -> [UInt8] { (parts.first.map { Array($0.prefix(headBytes)) } ?? []) + parts.flatMap { $0.dropFirst(headBytes) } }
+    /// The payload that a part's compressor would have made.
+    func cut(_ payload: [UInt8], for part: ParameterTable) throws(PayloadError) -> [UInt8] {
+        let ends = [headBytes] + (try ends(payload))
+        return Array(payload.prefix(headBytes) + payload[ends[part.firstNumber]..<ends[part.firstNumber + part.entries.count]])
+    }
 }
 
 public enum Compressors {
@@ -36,9 +50,9 @@ public enum Compressors {
 
     public static func make(_ rules: TrainingRules, table: ParameterTable, kernels: Kernels = Kernels()) throws -> any Compressor {
         switch rules.compressor {
-        case .none: return UncompressedPayload(count: table.count)
-        case .int4: return Int4Compressor(count: table.count)
-        case .int8: return Int8Compressor(count: table.count)
+        case .none: return UncompressedPayload(table: table)
+        case .int4: return QuantisedCompressor(.four, table: table)
+        case .int8: return QuantisedCompressor(.eight, table: table)
         case .lowRankInt4:
             let least = rules.adaptation?.minimumRank ?? rules.rank, most = rules.adaptation?.maximumRank ?? rules.rank
             guard (1...LowRankCompressor.largestRank).contains(rules.rank), least >= 1, least <= rules.rank, rules.rank <= most, most <= LowRankCompressor.largestRank else {
@@ -54,7 +68,7 @@ public enum Compressors {
             guard rules.valueBits == 8 || rules.valueBits == 32, (1...1_000_000).contains(rules.oneOf) else {
                 throw Unknown(description: "sparta with one parameter of \(rules.oneOf) in \(rules.valueBits) bits: allowed is one of 1…1000000 in 8 or 32 bits")
             }
-            return SpartaCompressor(count: table.count, oneOf: Int(rules.oneOf), quantised: rules.valueBits == 8)
+            return SpartaCompressor(table: table, oneOf: Int(rules.oneOf), quantised: rules.valueBits == 8)
         }
     }
 }
@@ -64,8 +78,16 @@ func likenessShare(equal: Int, counted: Int) -> Int { counted == 0 ? 1_000_000 :
 
 /// Floats as they are: the baseline.
 public struct UncompressedPayload: Compressor {
+    private let tensors: [Int]
     let count: Int
-    public init(count: Int) { self.count = count }
+    public init(table: ParameterTable) { self.init(tensors: table.entries.map(\.count)) }
+    public init(tensors: [Int]) { (self.tensors, count) = (tensors, tensors.reduce(0, +)) }
+
+    public var headBytes: Int { 0 }
+    public func ends(_ payload: [UInt8]) throws(PayloadError) -> [Int] {
+        guard payload.count == count * 4 else { throw .wrongSize(found: payload.count, expected: count * 4) }
+        return tensors.ends(from: 0) { 4 * $0 }
+    }
     public func compress(_ delta: FloatBuffer) -> [UInt8] { delta.littleEndianBytes() }
     public func compress(_ delta: FloatBuffer, _: CompressionContext) -> [UInt8] { compress(delta) }
     public func decompress(_ payload: [UInt8], _: CompressionContext?) throws(PayloadError) -> FloatBuffer {

@@ -52,6 +52,11 @@ public final class LowRankCompressor: Compressor {
         guard rank * (entry.rows + entry.columns) < entry.count else { return .whole(QuantisedRun(count: entry.count, bits: .four)) }
         return .factors(rank: rank, p: QuantisedRun(count: entry.rows, bits: .four), q: QuantisedRun(count: entry.columns, bits: .four))
     }
+    public var headBytes: Int { LowRankCompressor.start }
+    public func ends(_ payload: [UInt8]) throws(PayloadError) -> [Int] {
+        let rank = try rank(of: payload, nil)
+        return table.entries.ends(from: headBytes) { LowRankCompressor.form($0, rank).byteCount }
+    }
     public func payloadBytes(rank: Int) -> Int { LowRankCompressor.start + table.entries.reduce(0) { $0 + LowRankCompressor.form($1, rank).byteCount } }
 
     private func draw(_ assignment: Digest, _ tensor: Int) -> Philox {
@@ -67,7 +72,7 @@ public final class LowRankCompressor: Compressor {
         var payload = [UInt8](repeating: 0, count: payloadBytes(rank: rank))
         kernels.job {
             payload.writing { bytes in
-                PayloadBytes.storeHead(LowRankCompressor.magic, table.count, bytes)
+                PayloadBytes.storeHead(LowRankCompressor.magic, table.wholeCount, bytes)
                 PayloadBytes.store(UInt32(rank), bytes + PayloadBytes.headBytes)
                 var at = LowRankCompressor.start
                 for (number, entry) in table.entries.enumerated() {
@@ -75,7 +80,7 @@ public final class LowRankCompressor: Compressor {
                     switch form {
                     case .whole(let run): run.write(matrix, bytes + at)
                     case .factors(let rank, let p, let q):
-                        let factors = SubspaceIteration(matrix, rows: entry.rows, columns: entry.columns, rank: rank, draw: draw(context.assignment, number), kernels)
+                        let factors = SubspaceIteration(matrix, rows: entry.rows, columns: entry.columns, rank: rank, draw: draw(context.assignment, table.firstNumber + number), kernels)
                         withExtendedLifetime(factors) { LowRankCompressor.write(factors, rank, p, q, bytes + at) }
                     }
                     at += form.byteCount
@@ -116,14 +121,19 @@ public final class LowRankCompressor: Compressor {
     }
 
     public func decompress(_ payload: [UInt8], _ context: CompressionContext?) throws(PayloadError) -> FloatBuffer {
+        let rank = try rank(of: payload, context)
+        return try payload.reading { bytes throws(PayloadError) in try read(bytes + LowRankCompressor.start, rank) }
+    }
+    /// What the head says, which must be allowed and fit the payload's size.
+    private func rank(of payload: [UInt8], _ context: CompressionContext?) throws(PayloadError) -> Int {
         guard payload.count >= LowRankCompressor.start else { throw .wrongSize(found: payload.count, expected: payloadBytes(rank: Int(allowed.lowerBound))) }
         return try payload.reading { bytes throws(PayloadError) in
-            try PayloadBytes.checkHead(LowRankCompressor.magic, table.count, bytes)
+            try PayloadBytes.checkHead(LowRankCompressor.magic, table.wholeCount, bytes)
             let found = PayloadBytes.word(bytes + PayloadBytes.headBytes)
             let ranks = ranks(context)
             guard ranks.contains(found) else { throw .wrongRank(found: found, allowed: ranks) }
             guard payload.count == payloadBytes(rank: Int(found)) else { throw .wrongSize(found: payload.count, expected: payloadBytes(rank: Int(found))) }
-            return try read(bytes + LowRankCompressor.start, Int(found))
+            return Int(found)
         }
     }
 

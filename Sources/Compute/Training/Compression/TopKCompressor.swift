@@ -49,7 +49,7 @@ public final class TopKCompressor: Compressor {
                 withExtendedLifetime(work) { transform.forward(delta.pointer, into: values.pointer, work: work.pointer) }
             }
             payload.writing { bytes in
-                PayloadBytes.storeHead(magic, chunks.count, bytes)
+                PayloadBytes.storeHead(magic, chunks.wholeCount, bytes)
                 let chunk = ChunkSelection()
                 withExtendedLifetime(values) {
                     for tensor in chunks.tensors {
@@ -68,6 +68,13 @@ public final class TopKCompressor: Compressor {
 
     // MARK: Reading
 
+    public var headBytes: Int { PayloadBytes.headBytes }
+    public func ends(_ payload: [UInt8]) throws(PayloadError) -> [Int] {
+        var ends: [Int] = []
+        try read(payload, ended: { ends.append($0) }) { _, _, _, _, _ in }
+        return ends
+    }
+
     public func decompress(_ payload: [UInt8], _: CompressionContext?) throws(PayloadError) -> FloatBuffer {
         let values = FloatBuffer(count: chunks.count)
         try read(payload) { tensor, start, scale, index, code in
@@ -80,10 +87,11 @@ public final class TopKCompressor: Compressor {
     }
 
     /// Every value of a payload in order, once what is before it has been found to be right.
-    private func read(_ payload: [UInt8], _ body: (_ tensor: Chunks.Tensor, _ start: Int, _ scale: Float, _ index: Int, _ code: Int) -> Void) throws(PayloadError) {
+    /// - Parameter ended: gets where each tensor's bytes end.
+    private func read(_ payload: [UInt8], ended: (Int) -> Void = { _ in }, _ body: (_ tensor: Chunks.Tensor, _ start: Int, _ scale: Float, _ index: Int, _ code: Int) -> Void) throws(PayloadError) {
         guard payload.count >= PayloadBytes.headBytes, payload.count <= largestPayload else { throw .wrongSize(found: payload.count, expected: largestPayload) }
         try payload.reading { bytes throws(PayloadError) in
-            try PayloadBytes.checkHead(magic, chunks.count, bytes)
+            try PayloadBytes.checkHead(magic, chunks.wholeCount, bytes)
             var at = PayloadBytes.headBytes
             for tensor in chunks.tensors {
                 let limit = tensor.kept(kept)
@@ -101,6 +109,7 @@ public final class TopKCompressor: Compressor {
                     try entries(bytes + at + 4, found, tensor, chunk) { body(tensor, tensor.start(number), scale, $0, $1) }
                     at += 4 + packed
                 }
+                ended(at)
             }
             guard at == payload.count else { throw .trailingBytes(payload.count - at) }
         }

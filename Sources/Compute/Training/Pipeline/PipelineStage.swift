@@ -16,15 +16,20 @@ public struct StageTimes: Hashable, Sendable {
     }
 }
 
-/// One stage of a pipeline: its part of the parameters, moments and gradients, and what it does in a step. One thread at a time.
+/// One stage of a pipeline: its part of the parameters, moments, gradients and residual, and what it does in a step. One thread at a time.
 ///
 /// - Exactness: the tensors of all stages together have the bits that one stage with all of them gets (`Docs/Training.md`, "Stages").
 public final class PipelineStage: @unchecked Sendable {
     public let model: Model
     let loop: InnerLoop
+    let arithmetic: WindowArithmetic
     var part: ModelPart { model.part }
+    var table: ParameterTable { model.table }
+    public var rules: TrainingRules { arithmetic.rules }
+    /// The window at work, by what the part's own tensors started from; nil before the first.
+    private(set) var opening: WindowOpening?
     /// Of the part's own tensors.
-    var state: InnerState
+    private(set) var state: InnerState
     /// What the last stage has of a token matrix that is the first one's: a copy, and its part of the gradient.
     private let head, headGradient: FloatBuffer?
     private(set) var times = StageTimes()
@@ -34,15 +39,43 @@ public final class PipelineStage: @unchecked Sendable {
     /// Seconds without a byte after which a neighbour counts as lost.
     let timeout: Double
 
-    public init(shape: ModelShape, part: ModelPart, rows: Int, microBatches: Int, rules: OptimizerRules, kernels: Kernels, timeout: Double) {
-        model = Model(shape: shape, part: part, rows: rows, microBatches: microBatches, kernels: kernels)
-        loop = InnerLoop(shape: shape, part: part, rules: rules)
-        state = InnerState(parameters: FloatBuffer(count: model.table.count))
+    public init(shape: ModelShape, part: ModelPart, rules: TrainingRules, kernels: Kernels, timeout: Double) throws {
+        model = Model(shape: shape, part: part, rows: Int(rules.rows), microBatches: Int(rules.microBatches), kernels: kernels)
+        loop = InnerLoop(shape: shape, part: part, rules: OptimizerRules(rules))
+        arithmetic = try WindowArithmetic(rules: rules, table: model.table, kernels: kernels)
+        state = InnerState(parameters: FloatBuffer(count: 0))
         let hasCopy = shape.tied && part.isLast && !part.isFirst
         head = hasCopy ? FloatBuffer(count: shape.vocabulary * shape.width) : nil
         headGradient = hasCopy ? FloatBuffer(count: shape.vocabulary * shape.width) : nil
         self.timeout = timeout
     }
+
+    // MARK: A window
+
+    /// - Parameter opening: of the part's own tensors.
+    /// - Throws: `PayloadError` if its payload is none.
+    func begin(_ opening: WindowOpening) throws(PayloadError) {
+        var opening = opening
+        let start = try arithmetic.start(opening)
+        state = arithmetic.openingState(start, opening)
+        (opening.parameters, opening.ownPayload) = (start, nil)
+        self.opening = opening
+        times = StageTimes()
+    }
+    /// Ends the window: the part's payload and residual.
+    func compress() throws(PayloadError) -> (payload: [UInt8], residual: FloatBuffer) {
+        guard let opening else { preconditionFailure("stage \(part.number) was asked for what it has not trained") }
+        let delta = PseudoGradient.delta(overwriting: opening.parameters, end: state.parameters, residual: opening.residual, arithmetic.kernels)
+        defer { forget() }
+        return try arithmetic.compress(delta, opening)
+    }
+    func forget() {
+        opening = nil
+        state = InnerState(parameters: FloatBuffer(count: 0))
+    }
+    var buffers: [FloatBuffer] { [state.parameters, state.m, state.v] }
+
+    // MARK: A step
 
     /// One step on the whole batch, of which the first stage reads the inputs and the last one the targets.
     func step(_ batch: Batch) throws(StageError) -> StepResult {
@@ -111,8 +144,6 @@ public final class PipelineStage: @unchecked Sendable {
         try toNext(step) { (link, wait) throws(StageLinkError) in try link.send(StageMessage(.tokenParameters, step: step, bytes), seconds: wait) }
         if part.isLast { head?.withUnsafeMutableBufferPointer { UnsafeMutableRawBufferPointer($0).copyBytes(from: bytes) } }
     }
-
-    func restartTimes() { times = StageTimes() }
 
     // MARK: Neighbours. Where there is none, nothing happens.
 

@@ -30,6 +30,8 @@ public enum StageLinkError: Error, Hashable, Sendable {
     case wrongLength(StageMessage.Kind, found: UInt64, expected: UInt64)
     case wrongDigest(StageMessage.Kind, found: Digest, expected: Digest)
     case unreadable(StageMessage.Kind)
+    /// An order that does not follow from what was done, or what was sent with it is none.
+    case impossible(String)
     /// The other end is no stage of this pipeline.
     case stranger(String)
     /// Told by the neighbour: it went wrong further on.
@@ -50,7 +52,7 @@ extension StageLinkError: CustomStringConvertible {
         case .wrongLength(let kind, let found, let expected): "“\(kind)” has \(found) bytes, expected are \(expected)"
         case .wrongDigest(let kind, let found, let expected): "“\(kind)” has the digest \(found), its header says \(expected)"
         case .unreadable(let kind): "“\(kind)” cannot be read"
-        case .stranger(let reason): reason
+        case .impossible(let reason), .stranger(let reason): reason
         case .told(let error): error.description
         }
     }
@@ -75,6 +77,24 @@ extension StageLink {
         let count = count ?? buffer.count, bytes = try receive(kind, step: step, part: part, length: 4 * count, seconds: seconds)
         buffer.withUnsafeMutableBufferPointer { UnsafeMutableRawBufferPointer($0).copyBytes(from: bytes) }
     }
+    /// Floats in messages of at most `StageLimits.floatsAtOnce`.
+    func receiveAll(_ kind: StageMessage.Kind, step: UInt64, part: Int, count: Int, seconds: Double, _ take: ([UInt8]) throws(StageLinkError) -> Void) throws(StageLinkError) {
+        for start in stride(from: 0, to: count, by: StageLimits.floatsAtOnce) {
+            try take(try receive(kind, step: step, part: part, length: 4 * min(StageLimits.floatsAtOnce, count - start), seconds: seconds))
+        }
+    }
+    func receiveAll(_ kind: StageMessage.Kind, step: UInt64, part: Int, into buffer: FloatBuffer, seconds: Double) throws(StageLinkError) {
+        var at = 0
+        try receiveAll(kind, step: step, part: part, count: buffer.count, seconds: seconds) { bytes in
+            buffer.withUnsafeMutableBufferPointer { UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer($0)[at..<at + bytes.count]).copyBytes(from: bytes) }
+            at += bytes.count
+        }
+    }
+    func sendAll(_ kind: StageMessage.Kind, step: UInt64, part: Int, _ buffer: FloatBuffer, seconds: Double) throws(StageLinkError) {
+        for start in stride(from: 0, to: buffer.count, by: StageLimits.floatsAtOnce) {
+            try send(kind, step: step, part: part, buffer, start..<min(buffer.count, start + StageLimits.floatsAtOnce), seconds: seconds)
+        }
+    }
     func send(_ kind: StageMessage.Kind, step: UInt64, part: Int, _ buffer: FloatBuffer, _ range: Range<Int>? = nil, seconds: Double) throws(StageLinkError) {
         let range = range ?? 0..<buffer.count
         try send(StageMessage(kind, step: step, part: part, buffer.withUnsafeBytes { Array($0[4 * range.lowerBound..<4 * range.upperBound]) }), seconds: seconds)
@@ -96,7 +116,7 @@ public struct StageError: Error, Hashable, Sendable, CustomStringConvertible {
     }
     public var description: String {
         let at = step.map { ", step \($0)" + (microBatch.map { ", micro-batch \($0)" } ?? "") } ?? ""
-        return "stage \(stage)/\(stages) at \(place)\(at): \(reason)\n  Look after that machine, and start its stage again with the same command; training goes on by itself from the last state that the trainer holds."
+        return "stage \(stage)/\(stages) at \(place)\(at): \(reason)\n  Look after that machine, and start its stage again with the same command; training goes on by itself from the window's beginning."
     }
 
     private static func cut(_ text: String, _ limit: Int) -> String { String(decoding: Array(text.utf8.prefix(limit)), as: UTF8.self) }

@@ -8,22 +8,26 @@ public struct StageMessage: Hashable, Sendable {
     public enum Kind: UInt8, CaseIterable, Sendable {
         /// The first on a connection, both ways.
         case greeting = 0
-        /// Steps that are to be done, and from what.
+        /// What is to be done next.
         case order = 1
-        /// θ, m or v of a stage: `part` is 3 · stage + 0, 1 or 2.
-        case stateIn = 2, stateOut = 3
+        /// What stage `part` begins a window with: its part of θ(w), of the own payload of the window before, of the residual; the last two are its answers too.
+        case parameters = 2, payload = 3, residual = 4
         /// The residual stream of micro-batch `part`, and its gradient.
-        case activation = 4, activationGradient = 5
+        case activation = 5, activationGradient = 6
         /// A tied token matrix: the head's part of its gradient on the way to the first stage, its parameters on the way to the last.
-        case tokenGradient = 6, tokenParameters = 7
+        case tokenGradient = 7, tokenParameters = 8
         /// Sum of squares of the gradient so far; then loss and norm of the step, on which all stages decide alike.
-        case norm = 8, result = 9
+        case norm = 9, result = 10
         /// Where the stages' time went, at the end of an order.
-        case times = 10
+        case times = 11
+        /// What stage ⌊part ÷ 3⌋ has of the tree over θ, m or v (part mod 3): `Blob.outline`.
+        case outline = 12
+        /// θ, m or v of stage ⌊part ÷ 3⌋.
+        case state = 13
         /// Why there is no answer, from wherever it went wrong.
-        case failure = 11
+        case failure = 14
         /// Whoever sends it waits for the stage behind it, and is not itself what is waited for.
-        case waiting = 12
+        case waiting = 15
     }
     public static let headerBytes = 53
 
@@ -76,21 +80,29 @@ extension StageMessage.Header {
 
 /// The longest that a message of each kind can be in a run: from the model's shape, never from what a peer says.
 public struct StageLimits: Hashable, Sendable {
-    private let activation, tokens, state: Int
+    private let activation, tokens, floats, payload, outline: Int
     public static let small = 1_024
+    /// More floats go in several messages.
+    static let floatsAtOnce = 1 << 22
 
     public init(shape: ModelShape, rows: Int, microBatches: Int, stages: Int) {
+        let count = ModelPart.split(shape, stages: stages).map { ParameterTable(shape, $0).count }.max() ?? 0
         activation = rows / microBatches * shape.context * shape.width * 4
         tokens = shape.vocabulary * shape.width * 4
-        state = ModelPart.split(shape, stages: stages).map { ParameterTable(shape, $0).count * 4 }.max() ?? 0
+        floats = min(count, StageLimits.floatsAtOnce) * 4
+        // No compressor writes more than nine bytes for a value that stands alone.
+        payload = 12 * count + StageLimits.small
+        outline = 2 * Blob.chunkBytes + 32 * (4 * count / Blob.chunkBytes + 1)
     }
     /// Before the peer has said who it is.
     public static let stranger = StageLimits()
-    private init() { (activation, tokens, state) = (0, 0, 0) }
+    private init() { (activation, tokens, floats, payload, outline) = (0, 0, 0, 0, 0) }
 
     public func bytes(of kind: StageMessage.Kind) -> Int {
         switch kind {
-        case .stateIn, .stateOut: state
+        case .parameters, .residual, .state: floats
+        case .payload: payload
+        case .outline: outline
         case .activation, .activationGradient: activation
         case .tokenGradient, .tokenParameters: tokens
         case .waiting: 0
@@ -101,5 +113,5 @@ public struct StageLimits: Hashable, Sendable {
         }
     }
     /// Of any kind.
-    public var most: Int { max(activation, tokens, state, 4_096) }
+    public var most: Int { [activation, tokens, floats, payload, outline, 4_096].max()! }
 }

@@ -9,7 +9,7 @@ import NIOTLS
 /// Which stage of which pipeline a connection leads to: the first message both ways.
 package struct StageGreeting: Hashable, Sendable, CanonicalCodable {
     private static let magic: UInt32 = 0x5453_5341
-    private static let version: UInt32 = 2
+    private static let version: UInt32 = 3
     package let genesis: Digest
     package let stage: UInt32
     package let stages: UInt32

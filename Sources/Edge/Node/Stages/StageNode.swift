@@ -9,7 +9,7 @@ import Logging
 
 /// A later stage of a trainer's pipeline as a process: holds its layers, and does what the stage before says.
 ///
-/// It keeps nothing: every order brings its part of the state and takes it back. So it may end at any time, and begin again.
+/// It holds its part of a window's state while the window lasts, and nothing on disk: a window's order brings what it needs. So it may end at any time, and begin again.
 public final class StageNode: Sendable {
     private let place: StagePlace
     private let part: ModelPart
@@ -46,9 +46,8 @@ public final class StageNode: Sendable {
         let port = try await port.listen(host: listen.host, port: listen.port)
         log.info("stage \(place.number)/\(place.count) has layers \(part.layers.lowerBound)…\(part.layers.upperBound - 1), and listens on \(listen.host):\(port); kernels \(KernelPath.currentName)")
         if json { FileHandle.standardOutput.write(Data("{\"stage\":\(place.number),\"listen\":\"\(listen.host):\(port)\"}\n".utf8)) }
-        let shape = try ModelShape(genesis.model), rules = genesis.training
-        let stage = PipelineStage(
-            shape: shape, part: part, rows: Int(rules.rows), microBatches: Int(rules.microBatches), rules: OptimizerRules(rules), kernels: Kernels(threads: threads), timeout: place.timeout)
+        let shape = try ModelShape(genesis.model)
+        let stage = try PipelineStage(shape: shape, part: part, rules: genesis.training, kernels: Kernels(threads: threads), timeout: place.timeout)
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 _ = ComputeThread {
@@ -70,11 +69,9 @@ public final class StageNode: Sendable {
                     throw StageError(stage: part.number + 1, stages: part.count, place: "\(place.host):\(place.port)", step: nil, microBatch: nil, reason: error.description)
                 }
             }
-            while true {
-                try stage.follow(previous: previous, next: next) { order in
-                    let shard = order.shard(self.corpus, self.genesis.training)
-                    return { shard.batch(step: $0) }
-                }
+            try stage.follow(previous: previous, next: next) { opening in
+                let shard = opening.shard(self.corpus, self.genesis.training)
+                return { shard.batch(step: $0) }
             }
         } catch let error as StageError {
             if error.stage < part.number { log.info("stage \(error.stage): \(error.reason); this stage waits for stage \(part.number - 1) to come again") } else { log.warning("\(error)") }

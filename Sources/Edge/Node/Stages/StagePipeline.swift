@@ -7,25 +7,25 @@ import AssayTraining
 import Foundation
 import Logging
 
-/// Stage 0 of a trainer whose layers are spread over processes: does inner steps with the others, and waits for those that are gone.
+/// Stage 0 of a trainer whose layers are spread over processes: leads the others through windows, and waits for those that are gone.
 ///
-/// A state is only changed by steps that all stages did, so after any failure the same steps begin again from the state that the trainer holds, and end on the same bits.
-public final class StagePipeline: InnerEngine, @unchecked Sendable {
+/// After any failure the window is begun again from its opening, which lies on this machine's disk, and ends on the same bits.
+public final class StagePipeline: @unchecked Sendable {
     public enum Event: Sendable {
         case failed(StageError)
         case connected(String)
-        /// An order was done; where the stages' time went since the window began.
+        /// Steps were done; where the stages' time went since the window began.
         case done([StageTimes])
     }
     private let stage: PipelineStage
+    private let whole: any Compressor
+    private let corpus: Corpus
     private let port: StagePort
     private let place: StagePlace
     private let next: (host: String, port: Int)
     private let stopped = Gate(false)
     private let tell: @Sendable (Event) -> Void
     private var link: StageConnection?
-    /// Of the window at work.
-    private var times: [StageTimes] = []
     private let last = Gate<[StageTimes]>([])
 
     private static let leastSeconds = 0.5, mostSeconds = 30.0
@@ -35,29 +35,35 @@ public final class StagePipeline: InnerEngine, @unchecked Sendable {
         guard place.number == 0, let next = place.next else { throw Failure("--stage \(place.number)/\(place.count): only stage 0 leads") }
         let rules = trainer.rules, part = try place.part(of: trainer.shape)
         (self.place, self.next, self.tell) = (place, next, tell)
-        stage = PipelineStage(shape: trainer.shape, part: part, rows: Int(rules.rows), microBatches: Int(rules.microBatches), rules: OptimizerRules(rules), kernels: trainer.kernels, timeout: place.timeout)
+        (whole, corpus) = (trainer.compressor, trainer.corpus)
+        stage = try PipelineStage(shape: trainer.shape, part: part, rules: rules, kernels: trainer.kernels, timeout: place.timeout)
         port = StagePort(
             identity: try NetworkIdentity.derived(from: nodeKey.privateBytes), genesis: genesis, part: part,
             limits: StageLimits(shape: trainer.shape, rows: Int(rules.rows), microBatches: Int(rules.microBatches), stages: place.count), log: log)
     }
 
-    public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void) throws(StageError) -> Float {
+    /// Does something with a window, as often as it takes until no stage fails meanwhile.
+    ///
+    /// - Parameter body: gets the window at its beginning, and its batches by step.
+    /// - Throws: what the body throws, what reading the opening throws; `StageError` once this was ended.
+    public func window<Result>(_ opening: PipelineOpening, _ body: (PipelineWindow, (Int) -> Batch) throws -> Result) throws -> Result {
+        let shard = opening.stages.shard(corpus, stage.rules)
         var wait = StagePipeline.leastSeconds
-        if steps.lowerBound == 0 { times = [] }
         while true {
             do {
-                let link = try connected()
-                let (loss, new) = try stage.lead(&state, StageOrder(shard, steps: steps, from: state), next: link, batches: { shard.batch(step: $0) }, progress: { step, loss in
+                let window = try PipelineWindow(stage, opening, whole: whole, next: try connected())
+                let result = try body(window) { step in
                     wait = StagePipeline.leastSeconds
-                    progress(step, loss)
-                })
-                times = times.isEmpty ? new : zip(times, new).map { StageTimes(whole: $0.whole + $1.whole, waiting: $0.waiting + $1.waiting) }
-                last.change { $0 = times }
-                tell(.done(times))
-                return loss
+                    return shard.batch(step: step)
+                }
+                last.change { $0 = window.times }
+                tell(.done(window.times))
+                return result
             } catch {
+                // Whatever it was, this link may be in the middle of something.
                 link?.closeAtOnce()
                 link = nil
+                guard let error = error as? StageError else { throw error }
                 tell(.failed(error))
                 if stopped.wait(seconds: wait, { $0 ? true : nil }) == true { throw error }
                 wait = min(StagePipeline.mostSeconds, wait * 2)
