@@ -72,12 +72,12 @@ public struct Auditor: Sendable {
         judgedFact = view.scoreDraws.first { $0.trainer == trainer }?.fact
         if let base = views.first(where: { $0.window == window.next })?.outer {
             waiting.append(.score(ScoreJob(window: window, trainer: trainer, validator: auditor, payloadRoot: reveal.payloadRoot, base: base,
-                                           beacon: beacon, assignment: assignment, again: false)))
+                                           beacon: beacon, assignment: assignment, rank: outer.pace?.rank, again: false)))
         } else {
             verdict.add(.lossDelta, .unavailable)
         }
         let own = before?.contribution(of: trainer).flatMap { $0.state == .judged ? $0.reveal?.payloadRoot : nil }
-        let opening = TrainingOpening(parametersRoot: outer.parametersRoot, assignment: assignment, ownPayload: rules.delay == .continued ? own : nil, residualIn: reveal.residualIn)
+        let opening = TrainingOpening(parametersRoot: outer.parametersRoot, assignment: assignment, ownPayload: rules.delay == .continued ? own : nil, residualIn: reveal.residualIn, pace: outer.pace)
         for segment in segments {
             let last = segment == count - 1
             waiting.append(.replay(ReplayJob(window: window, validator: auditor, draw: ReplayDraw(trainer: trainer, window: window, segment: segment, withCompression: last),

@@ -50,10 +50,11 @@ public struct DutyBuilder: Sendable {
     public func revealReport(_ duty: Duty, committedAs committing: Duty, _ report: Report) -> Transaction? {
         make(duty, .uint(UInt64(report.kind.rawValue)), .bytes(report.value), .bytes32(report.witness), .bytes32(salt(committing)))
     }
-    public func attestParameters(_ target: Window, _ outer: OuterView, witness: Digest) -> Transaction? {
+    /// - Parameter effectiveRank: that the outer state's pace was made with; 0 where nothing adapts.
+    public func attestParameters(_ target: Window, _ outer: OuterView, effectiveRank: UInt32 = 0, witness: Digest) -> Transaction? {
         var norms = CanonicalEncoder()
         norms.append(outer.clipNorms)
-        return make(Duty(.parameters, target), .bytes32(outer.outerRoot), .bytes32(outer.parametersRoot), .bytes32(outer.momentumRoot), .bytes(norms.bytes), .bytes32(witness))
+        return make(Duty(.parameters, target), .bytes32(outer.outerRoot), .bytes32(outer.parametersRoot), .bytes32(outer.momentumRoot), .bytes(norms.bytes), .uint(UInt64(effectiveRank)), .bytes32(witness))
     }
     public func voteCommit(_ duty: Duty, contest: Digest, _ report: Report) -> Transaction? {
         signed(duty, DutyFunction.voteCommit.call(.bytes32(contest), .bytes32(commitment(duty, report.value, report.witness))))

@@ -32,9 +32,11 @@ public struct TrainingOpening: Hashable, Sendable {
     public let ownPayload: Digest?
     /// Zero for none.
     public let residualIn: Digest
+    /// Nil where rank and H do not adapt.
+    public let pace: WindowPace?
 
-    public init(parametersRoot: Digest, assignment: Digest, ownPayload: Digest?, residualIn: Digest) {
-        (self.parametersRoot, self.assignment, self.ownPayload, self.residualIn) = (parametersRoot, assignment, ownPayload, residualIn)
+    public init(parametersRoot: Digest, assignment: Digest, ownPayload: Digest?, residualIn: Digest, pace: WindowPace? = nil) {
+        (self.parametersRoot, self.assignment, self.ownPayload, self.residualIn, self.pace) = (parametersRoot, assignment, ownPayload, residualIn, pace)
     }
 }
 
@@ -73,11 +75,12 @@ public struct TrainedRecord: Hashable, Sendable, CanonicalCodable {
         encoder.append(opening.assignment)
         encoder.append(optional: opening.ownPayload)
         encoder.append(opening.residualIn)
+        encoder.append(optional: opening.pace)
         encoder.append(reveal)
     }
     public init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
         window = try decoder.value()
-        opening = TrainingOpening(parametersRoot: try decoder.value(), assignment: try decoder.value(), ownPayload: try decoder.optional(), residualIn: try decoder.value())
+        opening = TrainingOpening(parametersRoot: try decoder.value(), assignment: try decoder.value(), ownPayload: try decoder.optional(), residualIn: try decoder.value(), pace: try decoder.optional())
         reveal = try decoder.value()
     }
 }
@@ -111,8 +114,11 @@ public struct HoldJob: Hashable, Sendable {
     public let reveal: Reveal
     /// Payloads of earlier windows, of which this one may be no copy.
     public let earlier: [Digest]
-    public init(window: Window, trainer: Address, reveal: Reveal, earlier: [Digest]) {
-        (self.window, self.trainer, self.reveal, self.earlier) = (window, trainer, reveal, earlier)
+    /// R_w and the window's rank, by which its payloads are written; nil for the rules' rank.
+    public let assignment: Digest
+    public let rank: UInt32?
+    public init(window: Window, trainer: Address, reveal: Reveal, earlier: [Digest], assignment: Digest, rank: UInt32? = nil) {
+        (self.window, self.trainer, self.reveal, self.earlier, self.assignment, self.rank) = (window, trainer, reveal, earlier, assignment, rank)
     }
 }
 
@@ -137,12 +143,14 @@ public struct ScoreJob: Hashable, Sendable {
     /// B_w draws the random batches, and out of those that R_w assigned the trainer's own.
     public let beacon: Digest
     public let assignment: Digest
+    /// Of the window, where it adapts.
+    public let rank: UInt32?
     /// On another path of the kernels than usual: a contest.
     public let again: Bool
 
-    public init(window: Window, trainer: Address, validator: Address, payloadRoot: Digest, base: OuterView, beacon: Digest, assignment: Digest, again: Bool) {
+    public init(window: Window, trainer: Address, validator: Address, payloadRoot: Digest, base: OuterView, beacon: Digest, assignment: Digest, rank: UInt32? = nil, again: Bool) {
         (self.window, self.trainer, self.validator, self.payloadRoot) = (window, trainer, validator, payloadRoot)
-        (self.base, self.beacon, self.assignment, self.again) = (base, beacon, assignment, again)
+        (self.base, self.beacon, self.assignment, self.rank, self.again) = (base, beacon, assignment, rank, again)
     }
     public var name: JobName { JobName(again ? .scoreAgain : .score, window, trainer) }
 }
@@ -189,6 +197,21 @@ public struct AggregateJob: Hashable, Sendable {
     /// The window that begins with the result.
     public var target: Window { window.advanced(by: 2) }
     public var name: JobName { JobName(.aggregate, window) }
+}
+
+/// What an aggregate came to.
+public struct AggregateOutcome: Hashable, Sendable {
+    public let parametersRoot: Digest
+    /// Zero: no momentum yet.
+    public let momentumRoot: Digest
+    public let clipNorms: [FloatBits]
+    /// Of the update, in 256ths; 0 where nothing adapts or nothing was added.
+    public let effectiveRank: UInt32
+    /// H(validator ‖ θ): only one who made it can write it.
+    public let witness: Digest
+    public init(parametersRoot: Digest, momentumRoot: Digest, clipNorms: [FloatBits], effectiveRank: UInt32, witness: Digest) {
+        (self.parametersRoot, self.momentumRoot, self.clipNorms, self.effectiveRank, self.witness) = (parametersRoot, momentumRoot, clipNorms, effectiveRank, witness)
+    }
 }
 
 /// The ledger after a commit, as far as the roles look at it.

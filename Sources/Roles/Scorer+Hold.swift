@@ -7,13 +7,13 @@ extension Scorer {
     mutating func hold(_ view: WindowView, _ now: Instant) {
         let phase = view[.hold]
         guard !phase.closed else { return cancel(.hold, of: view.window) }
-        guard phase.opened != nil || view[.reveal].opened != nil, !view.attested.contains(me), let head else { return }
+        guard phase.opened != nil || view[.reveal].opened != nil, !view.attested.contains(me), let head, let assignment = view.assignment else { return }
         let revealed = view.revealed
         let earlier = earlierPayloads(before: view.window)
         for contribution in revealed {
             guard let reveal = contribution.reveal else { continue }
             ask(JobName(.hold, view.window, contribution.trainer), now, .hold(HoldJob(
-                window: view.window, trainer: contribution.trainer, reveal: reveal, earlier: earlier)))
+                window: view.window, trainer: contribution.trainer, reveal: reveal, earlier: earlier, assignment: assignment, rank: view.outer?.pace?.rank)))
         }
         // What is revealed stands still from here on, so that a bit means the same to everybody.
         guard view[.reveal].closed, phase.isOpen else { return }

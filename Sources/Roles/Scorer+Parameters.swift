@@ -15,6 +15,6 @@ extension Scorer {
             note(.parametersDiffer(job.target, computed: made.outer.parametersRoot, attested: attested.parametersRoot), view.window)
         }
         guard view[.parameters].isOpen, !view.parametersAttested.contains(me) else { return }
-        submit(Duty(.parameters, job.target), now) { $0.attestParameters(job.target, made.outer, witness: made.witness) }
+        submit(Duty(.parameters, job.target), now) { $0.attestParameters(job.target, made.outer, effectiveRank: made.effectiveRank, witness: made.witness) }
     }
 }

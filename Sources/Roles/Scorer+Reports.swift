@@ -44,7 +44,7 @@ extension Scorer {
         guard let reveal = view.contribution(of: trainer)?.reveal, let base = head[view.window.next]?.outer,
               let beacon = view.beacon, let assignment = view.assignment else { return nil }
         return ScoreJob(window: view.window, trainer: trainer, validator: me, payloadRoot: reveal.payloadRoot, base: base,
-                        beacon: beacon, assignment: assignment, again: again)
+                        beacon: beacon, assignment: assignment, rank: view.outer?.pace?.rank, again: again)
     }
 
     // MARK: replays
@@ -71,7 +71,7 @@ extension Scorer {
         let owed = replay.draw.withCompression ? replay.reveal.residualIn : .zero
         if owed != .zero, (replay.residualRoot ?? .zero) != owed { return unserved(replay, view) }
         let opening = TrainingOpening(parametersRoot: replay.parametersRoot, assignment: replay.assignment,
-                                      ownPayload: rules.delay == .continued ? replay.ownPayload : nil, residualIn: replay.reveal.residualIn)
+                                      ownPayload: rules.delay == .continued ? replay.ownPayload : nil, residualIn: replay.reveal.residualIn, pace: replay.pace)
         let job = ReplayJob(window: view.window, validator: me, draw: replay.draw, reveal: replay.reveal, opening: opening, stateRoot: replay.stateRoot ?? .zero, again: again)
         if let found = replays[job.name] { return found }
         if late, case .waiting = jobs[job.name] { return unserved(replay, view) }

@@ -15,7 +15,7 @@ public struct Scorer: Sendable {
         case scored(JobName, ScoreFact, witness: Digest)
         case replayed(JobName, ReplayFact, witness: Digest)
         /// θ(window + 2) and what goes with it; its outer root is left to the machine.
-        case aggregated(Window, parametersRoot: Digest, momentumRoot: Digest, clipNorms: [FloatBits], witness: Digest)
+        case aggregated(AggregateJob, AggregateOutcome)
         /// A blob that the job needs is nowhere to be had, for now.
         case unavailable(JobName)
         case woke
@@ -63,7 +63,7 @@ public struct Scorer: Sendable {
     enum JobState: Hashable, Sendable { case running, waiting(until: Instant), done }
     struct Scored: Sendable { let fact: ScoreFact, witness: Digest }
     struct Replayed: Sendable { let fact: ReplayFact, witness: Digest }
-    struct Aggregated: Sendable { let outer: OuterView, witness: Digest }
+    struct Aggregated: Sendable { let outer: OuterView, effectiveRank: UInt32, witness: Digest }
 
     /// Makes the transactions of its identity.
     public let builder: DutyBuilder
@@ -111,10 +111,11 @@ public struct Scorer: Sendable {
         case .replayed(let name, let fact, let witness):
             guard finish(name) else { return [] }
             replays[name] = Replayed(fact: fact, witness: witness)
-        case .aggregated(let window, let parametersRoot, let momentumRoot, let clipNorms, let witness):
-            guard finish(JobName(.aggregate, window)) else { return [] }
-            let root = OuterRoot.digest(parameters: parametersRoot, momentum: momentumRoot, clipNorms: clipNorms, innerSteps: rules.innerSteps, rank: rules.rank)
-            aggregates[window] = Aggregated(outer: OuterView(outerRoot: root, parametersRoot: parametersRoot, momentumRoot: momentumRoot, clipNorms: clipNorms), witness: witness)
+        case .aggregated(let job, let made):
+            guard finish(job.name) else { return [] }
+            let pace = job.base.pace?.next(rules, effectiveRank: made.effectiveRank)
+            let outer = OuterView(parametersRoot: made.parametersRoot, momentumRoot: made.momentumRoot, clipNorms: made.clipNorms, pace: pace, rules: rules)
+            aggregates[job.window] = Aggregated(outer: outer, effectiveRank: made.effectiveRank, witness: made.witness)
         case .unavailable(let name):
             guard jobs[name] == .running else { return [] }
             jobs[name] = .waiting(until: now.advanced(by: Scorer.retryMilliseconds))

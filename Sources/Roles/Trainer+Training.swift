@@ -49,6 +49,8 @@ extension Trainer {
     /// Nil until θ(w) and R_w are there, or while the result of the window before has still to be found. `settled`: nothing in it is taken for granted.
     func opening(of view: WindowView, _ head: LedgerHead) -> (facts: TrainingOpening, settled: Bool)? {
         guard let outer = view.outer, let assignment = view.assignment else { return nil }
+        // The view is a validator's word: steps without end would be trained for ever.
+        guard outer.pace.map({ $0.fits(rules) }) ?? (rules.adaptation == nil) else { return nil }
         let before = view.window > Window(0) ? head[view.window.lowered(by: 1)] : nil
         // The draw of w − 1 decides what of it counts.
         let settled = before == nil || before?.beacon != nil || habit == .noReveal
@@ -66,7 +68,7 @@ extension Trainer {
         let carried = settled ? head.status.residual(of: me) : own?.residualOut ?? head.status.residual(of: me)
         let restarts = rules.residualRestart > 0 && view.window.rawValue.isMultiple(of: UInt64(rules.residualRestart))
         let facts = TrainingOpening(parametersRoot: outer.parametersRoot, assignment: assignment, ownPayload: rules.delay == .continued ? own?.payloadRoot : nil,
-                                    residualIn: restarts ? .zero : carried)
+                                    residualIn: restarts ? .zero : carried, pace: outer.pace)
         return (facts, settled)
     }
 }
@@ -74,7 +76,7 @@ extension Trainer {
 extension TrainingOpening {
     /// A window opened so need not be trained again: all is as it should be, or the residual alone was given up, which is always allowed.
     func serves(_ wanted: TrainingOpening) -> Bool {
-        parametersRoot == wanted.parametersRoot && assignment == wanted.assignment && ownPayload == wanted.ownPayload
+        parametersRoot == wanted.parametersRoot && assignment == wanted.assignment && ownPayload == wanted.ownPayload && pace == wanted.pace
             && (residualIn == wanted.residualIn || residualIn == .zero)
     }
 }

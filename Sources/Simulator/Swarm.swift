@@ -25,7 +25,7 @@ public enum Swarm {
         let people = WorldGenesis(validators: validators, candidates: candidates, trainers: trainers, windows: windows, windowMilliseconds: 12_000 + chance.below(20_000),
                                   delay: chance.chance(3, in: 4) ? .continued : .none, beaconLength: chance.chance(1, in: 8) && epochMilliseconds == 0 ? 4 : 1 << 10, epochMilliseconds: epochMilliseconds,
                                   // Who pays for a false report stays: a committee of three could bear no other fault beside it.
-                                  validatorMinimumTokens: 5_000)
+                                  validatorMinimumTokens: 5_000, allowedSteps: seed % 5 == 3 ? 10...40 : nil, adapts: seed % 5 == 3)
         var options = World<Ledger>.Options()
         options.joining = people.registrations
         if candidates > 0, terms.chance(1, in: 2) { options.leaving = [people.departure(of: Int(terms.below(UInt64(validators))))] }

@@ -53,8 +53,9 @@ public struct WorldCompute: Hashable, Sendable {
             $0.append(opening.assignment)
             $0.append(optional: opening.ownPayload)
             $0.append(opening.residualIn)
+            $0.append(optional: opening.pace)
         }
-        return TrainedWindow(payloadRoot: root("payload", seed), trajectoryRoot: root("trajectory", seed), residualOut: root("residual", seed), steps: innerSteps)
+        return TrainedWindow(payloadRoot: root("payload", seed), trajectoryRoot: root("trajectory", seed), residualOut: root("residual", seed), steps: opening.pace?.innerSteps ?? innerSteps)
     }
 
     public func serve(_ job: ServeJob) -> (stateRoot: Digest, residualRoot: Digest) {
@@ -104,7 +105,7 @@ public struct WorldCompute: Hashable, Sendable {
         })
     }
 
-    public func aggregate(_ job: AggregateJob) -> (parametersRoot: Digest, momentumRoot: Digest, clipNorms: [FloatBits], witness: Digest) {
+    public func aggregate(_ job: AggregateJob) -> AggregateOutcome {
         var parameters = job.base.parametersRoot, momentum = job.base.momentumRoot
         if !job.aggregated.isEmpty {
             parameters = Digest.tagged("world/parameters") {
@@ -115,7 +116,9 @@ public struct WorldCompute: Hashable, Sendable {
         }
         if behaviour == .miscomputing { parameters = WorldCompute.root("miscomputed", parameters) }
         let norms = (0..<4).map { FloatBits(bits: 0x3F80_0000 + UInt32(job.judged.count) + $0) }
-        return (parameters, momentum, norms, Digest.tagged("world/bytes") {
+        // Between a half and twice the first rank of 8, so that rank and H go up and down.
+        let effectiveRank = job.base.pace == nil || job.aggregated.isEmpty ? 0 : 1_024 + 12 * UInt32(parameters.bytes[3])
+        return AggregateOutcome(parametersRoot: parameters, momentumRoot: momentum, clipNorms: norms, effectiveRank: effectiveRank, witness: Digest.tagged("world/bytes") {
             $0.append(job.validator)
             $0.append(parameters)
         })

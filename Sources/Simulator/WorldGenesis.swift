@@ -28,10 +28,11 @@ public struct WorldGenesis: Sendable {
     /// - Parameters:
     ///   - beaconLength: links of the first validator's chain, which may run out.
     ///   - allowedSteps: H_min … H_max; H is 20.
+    ///   - adapts: rank and H follow the updates' effective rank.
     ///   - candidates: people with a validator's keys and enough tokens who are not in the first committee.
     public init(validators count: Int = 4, candidates: Int = 0, trainers trainerCount: Int = 5, windows: UInt64, windowMilliseconds: UInt64 = 20_000, delay: TrainingRules.Delay = .continued,
                 beaconLength: Int = 1 << 10, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0, validatorMinimumTokens: UInt64 = 10_000,
-                allowedSteps: ClosedRange<UInt32>? = nil) {
+                allowedSteps: ClosedRange<UInt32>? = nil, adapts: Bool = false) {
         validators = (0..<count + candidates).map { Person("validator \($0)") }
         trainers = (0..<trainerCount).map { Person("trainer \($0)") }
         consensusKeys = (0..<count + candidates).map { KeyPair(seed: "world/validator \($0)/consensus") }
@@ -39,11 +40,11 @@ public struct WorldGenesis: Sendable {
         let people = validators, keys = consensusKeys, chains = beacons
         let bits = { (value: UInt32) in FloatBits(bits: value) }
         let training = TrainingRules(
-            innerSteps: 20, segmentSteps: 5, rows: 4, delay: delay, compressor: .int4, rank: 0, feedbackDecay: bits(0x3F80_0000), residualRestart: 8,
+            innerSteps: 20, segmentSteps: 5, rows: 4, delay: delay, compressor: adapts ? .lowRankInt4 : .int4, rank: adapts ? 8 : 0, feedbackDecay: bits(0x3F80_0000), residualRestart: 8,
             outerLearningRate: bits(0x3F33_3333), outerMomentum: bits(0x3F00_0000), evaluationFactor: bits(0x3E80_0000), firstClip: bits(0x3C23_D70A),
             learningRate: bits(0x3A83_126F), minimumLearningRate: bits(0x38D1_B717), warmupSteps: 10, decaySteps: 1_000, beta1: bits(0x3F66_6666), beta2: bits(0x3F7D_70A4),
             epsilon: bits(0x322B_CC77), weightDecay: bits(0x3DCC_CCCD), gradientClip: bits(0x3F80_0000), randomBatches: 8, ownBatches: 4, seed: 1,
-            minimumSteps: allowedSteps?.lowerBound ?? 0, maximumSteps: allowedSteps?.upperBound ?? 0)
+            minimumSteps: allowedSteps?.lowerBound ?? 0, maximumSteps: allowedSteps?.upperBound ?? 0, adaptation: adapts ? .init(windows: 2, minimumRank: 4, maximumRank: 16) : nil)
         let run = RunRules(
             windowMilliseconds: windowMilliseconds, windows: windows, trainersToStart: UInt32(max(1, trainerCount)), lookBack: 2, maturity: 4, scorers: 2, replayers: 2,
             replayFloor: 250_000, aggregateLimit: aggregateLimit, scoreTolerance: 2_000_000, emission: WorldGenesis.tokens(100), trainerMinimumStake: WorldGenesis.tokens(100),

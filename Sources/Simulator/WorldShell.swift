@@ -60,8 +60,7 @@ public struct ScorerShell: Sendable {
                 answer(.replayed(job.name, fact, witness: witness), job.name, now, durations.replay)
             case .aggregate(let job):
                 let made = compute.aggregate(job)
-                answer(.aggregated(job.window, parametersRoot: made.parametersRoot, momentumRoot: made.momentumRoot, clipNorms: made.clipNorms, witness: made.witness),
-                       job.name, now, durations.aggregate)
+                answer(.aggregated(job, made), job.name, now, durations.aggregate)
             case .cancel(let name): agenda.cancel(name)
             case .submit(_, let transaction): submitted.append(transaction)
             case .wake(let at): agenda.add(.woke, name: nil, at: at)

@@ -16,6 +16,8 @@ struct Conduct {
     var vote: ((_ validator: Address, _ contest: ContestView) -> [UInt8])?
     /// The next parameters, as a validator computes them.
     var outer: (_ validator: Address, _ window: Window) -> Digest = { _, window in Conduct.root("θ \(window)") }
+    /// Of the update, as a validator measures it, in 256ths.
+    var effectiveRank: (_ validator: Address) -> UInt32 = { _ in 0 }
     /// Who reveals what it did not commit to.
     var mismatching: Set<Address> = []
 
@@ -35,12 +37,11 @@ extension LedgerScript {
         let restarts = window.rawValue.isMultiple(of: UInt64(genesis.training.residualRestart))
         return Reveal(parametersRoot: ledger.windowView(window)?.outer?.parametersRoot ?? .zero, payloadRoot: root("payload", window), trajectoryRoot: root("trajectory", window),
                       residualIn: carriesResiduals && !restarts ? root("residual", window.lowered(by: 1)) : .zero, residualOut: root("residual", window),
-                      steps: steps[trainer.owner.address] ?? genesis.training.innerSteps, salt: .zero)
+                      steps: steps[trainer.owner.address] ?? ledger.windowView(window)?.outer?.pace?.innerSteps ?? genesis.training.innerSteps, salt: .zero)
     }
-    func outerView(_ parameters: Digest) -> OuterView {
-        let momentum = Conduct.root("momentum")
-        let digest = OuterRoot.digest(parameters: parameters, momentum: momentum, clipNorms: [], innerSteps: genesis.training.innerSteps, rank: genesis.training.rank)
-        return OuterView(outerRoot: digest, parametersRoot: parameters, momentumRoot: momentum, clipNorms: [])
+    /// - Parameter target: the window that starts from it.
+    func outerView(_ parameters: Digest, _ target: Window, effectiveRank: UInt32 = 0) -> OuterView {
+        OuterView(parametersRoot: parameters, momentumRoot: Conduct.root("momentum"), clipNorms: [], pace: ledger.windowView(target.lowered(by: 1))?.outer?.pace?.next(genesis.training, effectiveRank: effectiveRank), rules: genesis.training)
     }
 
     /// Every duty that is open to somebody now and that the conduct does not leave out.
@@ -85,7 +86,7 @@ extension LedgerScript {
         }
         if view[.parameters].isOpen, !view.parametersAttested.contains(owner), conduct.does(.parameters, owner) {
             let target = window.advanced(by: 2)
-            done.append(builder.attestParameters(target, outerView(conduct.outer(owner, target)), witness: LedgerScript.witness))
+            done.append(builder.attestParameters(target, outerView(conduct.outer(owner, target), target, effectiveRank: conduct.effectiveRank(owner)), effectiveRank: conduct.effectiveRank(owner), witness: LedgerScript.witness))
         }
         for contest in view.contests where !contest.closed {
             let value = conduct.vote?(owner, contest) ?? (contest.kind == .score ? conduct.score(owner, contest.trainer).canonicalBytes : conduct.replay(owner, contest.trainer).canonicalBytes)

@@ -24,8 +24,8 @@ struct LedgerScript {
     static let token = WorldGenesis.token
     static func tokens(_ count: UInt64) -> U256 { (try? token.multiplied(by: U256(count))) ?? .max }
 
-    init(validators: Int = 4, candidates: Int = 0, trainers: Int = 3, windows: UInt64 = 20, windowMilliseconds: UInt64 = 20_000, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0, allowedSteps: ClosedRange<UInt32>? = nil) throws {
-        world = WorldGenesis(validators: validators, candidates: candidates, trainers: trainers, windows: windows, windowMilliseconds: windowMilliseconds, aggregateLimit: aggregateLimit, epochMilliseconds: epochMilliseconds, allowedSteps: allowedSteps)
+    init(validators: Int = 4, candidates: Int = 0, trainers: Int = 3, windows: UInt64 = 20, windowMilliseconds: UInt64 = 20_000, aggregateLimit: UInt32 = 16, epochMilliseconds: UInt64 = 0, allowedSteps: ClosedRange<UInt32>? = nil, adapts: Bool = false) throws {
+        world = WorldGenesis(validators: validators, candidates: candidates, trainers: trainers, windows: windows, windowMilliseconds: windowMilliseconds, aggregateLimit: aggregateLimit, epochMilliseconds: epochMilliseconds, allowedSteps: allowedSteps, adapts: adapts)
         ledger = try Ledger(genesis: world.genesis)
         now = world.genesis.time
     }

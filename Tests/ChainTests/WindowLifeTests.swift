@@ -2,6 +2,7 @@ import AssayCrypto
 import AssayLedger
 import AssayPrimitives
 import AssayProtocol
+import AssaySimulator
 import Testing
 
 /// A window's phases on the real ledger, opened and closed by what people do and by ledger time.
@@ -54,6 +55,42 @@ struct WindowLifeTests {
             let own = draws.filter { $0.trainer == trainer }
             #expect(own.allSatisfy { $0.segment < segments && (!$0.withCompression || $0.segment == segments - 1) } && own.contains { $0.segment == segments - 1 }, "\(own)")
         }
+    }
+
+    @Test func `rank and steps follow what a quorum measured, each window's from the one before it`() throws {
+        var script = try LedgerScript(trainers: 3, windows: 9, allowedSteps: 10...40, adapts: true)
+        script.joinAll()
+        // Over two windows, from rank 8 and 20 steps, within 4 and 16. One of four measures something else.
+        let odd = script.validatorOwners[2]
+        var conduct = Conduct()
+        conduct.effectiveRank = { $0 == odd ? 900 : 12 * 256 }
+        var expected = try #require(WindowPace.first(script.genesis.training)), seen: [WindowPace] = []
+        #expect(script.play(conduct) { $0.ledger.windowView(Window(4))?.outer != nil })
+        conduct.effectiveRank = { $0 == odd ? 0 : 5 * 256 + 100 }
+        // Window 5's trainers may still do another number of steps than H.
+        script.steps[script.trainerOwners[0]] = 30
+        #expect(script.play(conduct) { $0.ledger.runStatus.over })
+        for window in 0..<9 as Range<UInt64> {
+            let pace = try #require(script.view(window).outer?.pace)
+            #expect(pace == expected, "window \(window)")
+            seen.append(pace)
+            expected = pace.next(script.genesis.training, effectiveRank: window < 1 ? 0 : window < 4 ? 12 * 256 : 5 * 256 + 100)
+            #expect(Set(script.view(window).judged.map(\.trainer)) == Set(script.trainerOwners))
+            for replay in script.view(window).replays { #expect(replay.pace == script.view(replay.draw.window.rawValue).outer?.pace) }
+        }
+        #expect(seen.map(\.innerSteps) == [20, 20, 20, 30, 30, 20, 10, 10, 10] && seen.map(\.rank) == [8, 8, 8, 12, 12, 9, 5, 5, 5] && seen[8].firstStep == 160, "\(seen)")
+        let attested = script.events("ParametersAgreed").filter { $0.values["window"] == .uint(5 as UInt64) }
+        #expect(attested.count == 1)
+    }
+
+    @Test func `a state that nothing was added to keeps rank and steps, and its schedule goes on`() throws {
+        let rules = WorldGenesis(windows: 1, allowedSteps: 10...40, adapts: true).genesis.training
+        let pace = WindowPace(firstStep: 20, innerSteps: 30, rank: 12, effectiveRanks: [3_072, 3_072])
+        let outer = OuterView(parametersRoot: Conduct.root("θ"), momentumRoot: Conduct.root("u"), clipNorms: [], pace: pace, rules: rules), next = outer.unchanged(rules)
+        #expect(next.parametersRoot == outer.parametersRoot && next.momentumRoot == outer.momentumRoot && next.outerRoot != outer.outerRoot)
+        #expect(next.pace == WindowPace(firstStep: 50, innerSteps: 30, rank: 12, effectiveRanks: [3_072, 3_072]))
+        let fixed = OuterView.first(parametersRoot: Conduct.root("θ"))
+        #expect(fixed.unchanged(WorldGenesis(windows: 1).genesis.training) == fixed)
     }
 
     @Test func `replays open when window w + 2 does and all drawn have served, or when they had the time to`() throws {

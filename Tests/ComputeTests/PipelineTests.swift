@@ -150,7 +150,13 @@ import Testing
         for window in 0..<3 as Range<UInt64> {
             let expected = try alone.train(opening), shard = alone.shard(opening)
             var residual: [UInt8] = [], pieces = 0
-            let found = try pipeline.window(PipelineOpening(opening, steps: 10, rules: run.rules), batches: { shard.batch(step: $0) }) { window in
+            var staged = PipelineOpening(opening, steps: 10, rules: run.rules), asked: [Range<Int>] = []
+            let read = staged.parameters
+            staged.parameters = {
+                asked.append($0)
+                return try read($0)
+            }
+            let found = try pipeline.window(staged, batches: { shard.batch(step: $0) }) { window in
                 try window.whole(steps: 10, segmentSteps: 2, batches: { shard.batch(step: $0) }) {
                     residual += $0
                     pieces += 1
@@ -158,6 +164,8 @@ import Testing
             }
             #expect(found.payload == expected.payload && found.loss.bitPattern == expected.loss.bitPattern, "window \(window)")
             #expect(found.states == Array(expected.trajectory.digests.dropLast()) && Blob.root(residual) == expected.residualRoot, "window \(window)")
+            // Nobody asks for more than a part at a time.
+            #expect(Set(asked) == Set(ModelPart.split(shape, stages: stages).map { ParameterTable(shape, $0).range }) && asked.count == stages)
             #expect(pieces == stages && residual.count == 4 * count)
             opening = run.opening(window + 1, parameters: opening.parameters, ownPayload: expected.payload, residual: expected.residual)
         }

@@ -128,7 +128,7 @@ import Testing
         var pace = try #require(WindowPace.first(rules))
         #expect(pace == WindowPace(firstStep: 0, innerSteps: 20, rank: 8, effectiveRanks: []))
         // θ(1) is θ(0): nothing was aggregated.
-        pace = pace.next(rules, effectiveRank: nil)
+        pace = pace.next(rules, effectiveRank: 0)
         #expect(pace == WindowPace(firstStep: 20, innerSteps: 20, rank: 8, effectiveRanks: []))
         pace = pace.next(rules, effectiveRank: 4 * 256).next(rules, effectiveRank: 6 * 256)
         #expect(pace == WindowPace(firstStep: 60, innerSteps: 20, rank: 8, effectiveRanks: [1_024, 1_536]))
@@ -138,15 +138,21 @@ import Testing
         #expect(pace.firstStep == 92 && pace.innerSteps == 12 && pace.rank == 6)
         for _ in 0..<3 { pace = pace.next(rules, effectiveRank: 20 * 256) }
         #expect(pace.innerSteps == 28 && pace.rank == 12)
-        for _ in 0..<3 { pace = pace.next(rules, effectiveRank: 0) }
+        for _ in 0..<3 { pace = pace.next(rules, effectiveRank: 1) }
         #expect(pace.innerSteps == 8 && pace.rank == 1)
         #expect(WindowPace.first(SmallRun.rules) == nil)
+        #expect(pace.fits(rules) && !pace.fits(SmallRun.rules))
+        for change in [{ $0.innerSteps = 44 }, { $0.innerSteps = 10 }, { $0.rank = 0 }, { $0.rank = 1_000_000 }, { $0.effectiveRanks += [1] }] as [(inout WindowPace) -> Void] {
+            var other = pace
+            change(&other)
+            #expect(!other.fits(rules), "\(other)")
+        }
     }
 
     @Test func `the outer root covers what rank and steps are made from, and is as before where they are fixed`() throws {
         let parameters = FloatBuffer(count: Self.count), bits = FloatBits(bits: Float(1).bitPattern)
         var state = OuterState(parameters: parameters, momentum: nil, clipNorms: [1])
-        #expect(state.root(SmallRun.rules) == OuterRoot.digest(parameters: parameters.blobRoot, momentum: parameters.blobRoot, clipNorms: [bits], innerSteps: 10, rank: 0))
+        #expect(state.root(SmallRun.rules) == OuterRoot.digest(parameters: parameters.blobRoot, momentum: parameters.blobRoot, clipNorms: [bits], rules: SmallRun.rules, pace: nil))
         var rules = SmallRun.rules
         rules.adaptation = Self.adaptation
         var roots: Set<Digest> = [state.root(rules)]

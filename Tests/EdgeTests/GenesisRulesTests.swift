@@ -27,9 +27,19 @@ import Testing
         for wrong: UInt32 in [0, 3, 5, .max] { #expect(refusal { $0.microBatches = wrong }?.contains("microBatches is \(wrong)") == true) }
     }
 
+    @Test func `rank and steps adapt with a compressor that has a rank, within limits around it`() throws {
+        func adapted(_ compressor: String, windows: UInt32 = 5, energy: UInt32 = 950_000, _ least: UInt32, _ most: UInt32) -> (inout GenesisFile.Training) -> Void {
+            { ($0.compressor, $0.rank, $0.adaptation) = (compressor, 8, .init(windows: windows, energyPerMillion: energy, minimumRank: least, maximumRank: most)) }
+        }
+        #expect(try training(adapted("lowrank-int4", 4, 16)).adaptation == .init(minimumRank: 4, maximumRank: 16))
+        #expect(refusal(adapted("int4", 4, 16))?.contains("Only lowrank-int4 has a rank") == true)
+        for wrong in [adapted("lowrank-int4", 9, 16), adapted("lowrank-int4", 4, 7), adapted("lowrank-int4", 0, 16), adapted("lowrank-int4", 4, 1_025), adapted("lowrank-int4", windows: 0, 4, 16), adapted("lowrank-int4", windows: 1_001, 4, 16), adapted("lowrank-int4", energy: 0, 4, 16)] {
+            #expect(refusal(wrong)?.contains("adaptation over") == true)
+        }
+    }
+
     @Test func `what the ledger's windows do not carry is refused by name`() {
         #expect(refusal { $0.innerState = "carry" }?.contains("innerState") == true)
-        #expect(refusal { $0.adaptation = .init(windows: 5, energyPerMillion: 950_000, minimumRank: 1, maximumRank: 8) }?.contains("adaptation") == true)
         #expect(refusal { $0.delay = "none" }?.contains("delay") == true)
         #expect(refusal { $0.innerState = "reset" } == nil)
     }

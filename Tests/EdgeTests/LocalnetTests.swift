@@ -51,12 +51,7 @@ struct LocalnetTests {
         let folder = try Program.scratch()
         defer { try? FileManager.default.removeItem(at: folder) }
         // The second honest trainer is half as fast as the first, and does half the steps.
-        let home = folder.appending(path: "net"), rules = folder.appending(path: "rules.json")
-        var written = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: Localnet.genesisFolder().appending(path: "localnet.json"))) as? [String: Any])
-        var training = try #require(written["training"] as? [String: Any])
-        (training["minimumSteps"], training["maximumSteps"]) = (10, 20)
-        written["training"] = training
-        try JSONSerialization.data(withJSONObject: written).write(to: rules)
+        let home = folder.appending(path: "net"), rules = try rules(in: folder) { ($0["minimumSteps"], $0["maximumSteps"]) = (10, 20) }
         let outcome = try await Program.run(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--steps", "20,10", "--rules", rules.path, "--adversaries", "lazy,nonsense", "--windows", "3", "--data", Program.text!, "--json"])
         #expect(outcome.status == 0, "\(outcome.errors.suffix(2_000))")
         let summary = try JSONDecoder().decode(Localnet.Summary.self, from: Data(outcome.output.utf8))
@@ -101,6 +96,17 @@ struct LocalnetTests {
         let damaged = try await Program.run(["audit", "replay", "--home", home.path, "--trainer", honest.address, "--window", "1"])
         #expect(damaged.status == 1)
         #expect(damaged.output.contains("chunk 1 of the stored payload of window 1"), "\(damaged.output)")
+    }
+
+    /// A local network's rules with other training.
+    private func rules(in folder: URL, _ change: (inout [String: Any]) -> Void) throws -> URL {
+        let file = folder.appending(path: "rules.json")
+        var written = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: Localnet.genesisFolder().appending(path: "localnet.json"))) as? [String: Any])
+        var training = try #require(written["training"] as? [String: Any])
+        change(&training)
+        written["training"] = training
+        try JSONSerialization.data(withJSONObject: written).write(to: file)
+        return file
     }
 
     /// From the events: what the trainer revealed.
@@ -169,8 +175,12 @@ struct LocalnetTests {
     @Test(.timeLimit(.minutes(4))) func `a trainer whose stage is killed in a step waits for it, and is paid and audited like any other`() async throws {
         let folder = try Program.scratch()
         defer { try? FileManager.default.removeItem(at: folder) }
-        let home = folder.appending(path: "net")
-        let network = try Program.start(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--stages", "2", "--windows", "4", "--data", Program.text!, "--json"], output: folder.appending(path: "out"), errors: folder.appending(path: "err"))
+        // The whole of DiLoCoX: stages, the delay, low rank in four bits, and a rank and H that adapt from window 2 on.
+        let home = folder.appending(path: "net"), rules = try rules(in: folder) {
+            ($0["compressor"], $0["rank"], $0["minimumSteps"], $0["maximumSteps"]) = ("lowrank-int4", 8, 10, 40)
+            $0["adaptation"] = ["windows": 1, "energyPerMillion": 990_000, "minimumRank": 4, "maximumRank": 16]
+        }
+        let network = try Program.start(["localnet", "up", "--home", home.path, "--validators", "4", "--trainers", "2", "--stages", "2", "--rules", rules.path, "--windows", "4", "--data", Program.text!, "--json"], output: folder.appending(path: "out"), errors: folder.appending(path: "err"))
         defer { if network.isRunning { network.terminate() } }
         while network.isRunning, (try? Localnet.Network.read(home)) == nil { try await Task.sleep(for: .milliseconds(50)) }
         let trainer = try Localnet.Network.read(home).trainers[0], log = URL(filePath: trainer.home).appending(path: "log.txt")
@@ -190,8 +200,10 @@ struct LocalnetTests {
         #expect(rows.allSatisfy { $0.slashed == "0" })
         #expect(rows.count { $0.address == trainer.address && $0.reward != "0" } >= 2, "\(rows.map(\.reasons)) \(said().suffix(2_000))")
         #expect(said().contains("start its stage again") && said().components(separatedBy: "connected to stage 1").count >= 3, "\(said().suffix(2_000))")
+        for window in 0..<2 { #expect(said().contains("window \(window): step 20 of 20")) }
+        for window in 2..<4 { #expect(said().contains("window \(window): step ") && !said().contains("window \(window): step 20 of 20"), "\(said().suffix(2_000))") }
         // What it served and what it sent is what one process computes.
-        for window in ["1", "2"] {
+        for window in ["1", "3"] {
             let audit = try await Program.run(["audit", "replay", "--home", home.path, "--trainer", trainer.address, "--window", window])
             #expect(audit.status == 0 && audit.output.hasSuffix("equal\n") && audit.output.contains("segment 0: equal"), "\(audit.output) \(audit.errors)")
         }

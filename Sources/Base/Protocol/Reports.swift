@@ -108,13 +108,13 @@ public enum OuterRoot {
     ///
     /// - Parameters:
     ///   - pace: what the next windows' rank and H are made from, in a run where they adapt; a run where they do not has none and hashes none.
-    public static func digest(parameters: Digest, momentum: Digest, clipNorms: [FloatBits], innerSteps: UInt32, rank: UInt32, pace: (firstStep: UInt64, effectiveRanks: [UInt32])? = nil) -> Digest {
+    public static func digest(parameters: Digest, momentum: Digest, clipNorms: [FloatBits], rules: TrainingRules, pace: WindowPace?) -> Digest {
         Digest.tagged("assay/outer/1") {
             $0.append(parameters)
             $0.append(momentum)
             $0.append(clipNorms)
-            $0.append(innerSteps)
-            $0.append(rank)
+            $0.append(pace?.innerSteps ?? rules.innerSteps)
+            $0.append(pace?.rank ?? rules.rank)
             guard let pace else { return }
             $0.append(pace.firstStep)
             $0.append(UInt32(pace.effectiveRanks.count))

@@ -31,11 +31,24 @@ public struct OuterView: Codable, Hashable, Sendable {
     /// Empty: none measured yet, the rule's absolute clip holds.
     public var clipNorms: [FloatBits]
 
-    public init(outerRoot: Digest, parametersRoot: Digest, momentumRoot: Digest, clipNorms: [FloatBits]) {
-        (self.outerRoot, self.parametersRoot, self.momentumRoot, self.clipNorms) = (outerRoot, parametersRoot, momentumRoot, clipNorms)
+    /// Of the window that starts from here; nil where rank and H do not adapt.
+    public var pace: WindowPace?
+
+    public init(outerRoot: Digest, parametersRoot: Digest, momentumRoot: Digest, clipNorms: [FloatBits], pace: WindowPace? = nil) {
+        (self.outerRoot, self.parametersRoot, self.momentumRoot, self.clipNorms, self.pace) = (outerRoot, parametersRoot, momentumRoot, clipNorms, pace)
     }
-    public static func first(parametersRoot: Digest) -> OuterView {
-        OuterView(outerRoot: .zero, parametersRoot: parametersRoot, momentumRoot: .zero, clipNorms: [])
+    /// With the root that these facts have.
+    public init(parametersRoot: Digest, momentumRoot: Digest, clipNorms: [FloatBits], pace: WindowPace?, rules: TrainingRules) {
+        let root = OuterRoot.digest(parameters: parametersRoot, momentum: momentumRoot, clipNorms: clipNorms, rules: rules, pace: pace)
+        self.init(outerRoot: root, parametersRoot: parametersRoot, momentumRoot: momentumRoot, clipNorms: clipNorms, pace: pace)
+    }
+    public static func first(parametersRoot: Digest, pace: WindowPace? = nil) -> OuterView {
+        OuterView(outerRoot: .zero, parametersRoot: parametersRoot, momentumRoot: .zero, clipNorms: [], pace: pace)
+    }
+    /// The same state as a later window's, where nothing was added to it.
+    public func unchanged(_ rules: TrainingRules) -> OuterView {
+        guard let pace else { return self }
+        return OuterView(parametersRoot: parametersRoot, momentumRoot: momentumRoot, clipNorms: clipNorms, pace: pace.next(rules, effectiveRank: 0), rules: rules)
     }
 }
 
@@ -77,10 +90,11 @@ public struct ScoreDrawView: Codable, Hashable, Sendable {
 public struct ReplayView: Codable, Hashable, Sendable {
     public var draw: ReplayDraw
     public var replayers: [Address]
-    /// Of `draw.window`: the reveal, θ's root and R.
+    /// Of `draw.window`: the reveal, θ's root, R, and the pace where that adapts.
     public var reveal: Reveal
     public var parametersRoot: Digest
     public var assignment: Digest
+    public var pace: WindowPace?
     /// The payload that a window with `delay` continued starts from: the trainer's contribution to `draw.window` − 1, if that was judged.
     public var ownPayload: Digest?
     /// What the trainer served; nil before its `serve`, zero for what it did not give.
@@ -88,8 +102,9 @@ public struct ReplayView: Codable, Hashable, Sendable {
     public var residualRoot: Digest?
     public var fact: ReplayFact?
 
-    public init(draw: ReplayDraw, replayers: [Address], reveal: Reveal, parametersRoot: Digest, assignment: Digest, ownPayload: Digest?,
+    public init(draw: ReplayDraw, replayers: [Address], reveal: Reveal, parametersRoot: Digest, assignment: Digest, pace: WindowPace? = nil, ownPayload: Digest?,
                 stateRoot: Digest? = nil, residualRoot: Digest? = nil, fact: ReplayFact? = nil) {
+        self.pace = pace
         (self.draw, self.replayers, self.reveal, self.parametersRoot, self.assignment) = (draw, replayers, reveal, parametersRoot, assignment)
         (self.ownPayload, self.stateRoot, self.residualRoot, self.fact) = (ownPayload, stateRoot, residualRoot, fact)
     }

@@ -72,7 +72,7 @@ extension Ledger {
         let window = replay.draw.window
         guard let record = state[Windows.key(window)], let place = record.contribution(of: replay.draw.trainer), let reveal = record.contributions[place].reveal, let outer = state[Runs.outerKey(window)]?.view else { return nil }
         return ReplayView(
-            draw: replay.draw, replayers: replay.replayers, reveal: reveal, parametersRoot: outer.parametersRoot, assignment: record.assignment, ownPayload: judgedPayload(of: replay.draw.trainer, in: window.rawValue == 0 ? nil : window.lowered(by: 1)),
+            draw: replay.draw, replayers: replay.replayers, reveal: reveal, parametersRoot: outer.parametersRoot, assignment: record.assignment, pace: outer.pace, ownPayload: judgedPayload(of: replay.draw.trainer, in: window.rawValue == 0 ? nil : window.lowered(by: 1)),
             stateRoot: replay.stateRoot, residualRoot: replay.residualRoot, fact: replay.fact)
     }
 

@@ -14,10 +14,11 @@ public enum FastChecks {
     }
 
     /// - Parameters:
+    ///   - context: of the payload's window.
     ///   - steps: that the trainer says it did.
     ///   - earlier: payloads that this one may be no copy of, as far as this validator holds them.
-    public static func check(payload: [UInt8], trajectory: [UInt8], steps: UInt32, earlier: [[UInt8]], rules: TrainingRules, compressor: any Compressor) throws(Refusal) {
-        do { _ = try compressor.decompress(payload) } catch { throw .payload(error) }
+    public static func check(payload: [UInt8], _ context: CompressionContext? = nil, trajectory: [UInt8], steps: UInt32, earlier: [[UInt8]], rules: TrainingRules, compressor: any Compressor) throws(Refusal) {
+        do { _ = try compressor.decompress(payload, context) } catch { throw .payload(error) }
         guard let digests = try? Trajectory(canonicalBytes: trajectory).digests, digests.count == Int(rules.segments(of: steps)) + 2 else { throw .trajectory }
         for (number, other) in earlier.enumerated() {
             let likeness = compressor.likeness(payload, other)

@@ -28,10 +28,11 @@ public final class LossDelta {
     /// - Parameters:
     ///   - base: θ(w + 1) and its clip norms.
     ///   - assignment: R_w, which assigned the trainer's own batches.
-    public func score(payload: [UInt8], base: OuterState, baseRoot: Digest, window: Window, address: Address, beacon: Digest, assignment: Digest, validator: Address) -> Result {
+    ///   - rank: of the window, where it adapts.
+    public func score(payload: [UInt8], base: OuterState, baseRoot: Digest, window: Window, address: Address, beacon: Digest, assignment: Digest, rank: UInt32? = nil, validator: Address) -> Result {
         let rules = trainer.rules
         let failed = Result(fact: .notFinite, witness: witness(validator, []))
-        guard let update = try? trainer.compressor.decompress(payload, CompressionContext(assignment: assignment)) else { return failed }
+        guard let update = try? trainer.compressor.decompress(payload, CompressionContext(assignment: assignment, rank: rank.map { Int($0) })) else { return failed }
         outer.admit(update, base)
         let moved = base.parameters.copy()
         let step = Float(bitPattern: rules.evaluationFactor.bits) * Float(bitPattern: rules.outerLearningRate.bits)

@@ -11,6 +11,8 @@ public struct OuterState: @unchecked Sendable {
     public var clipNorms: [Float]
     /// Rank and steps of the window that starts from this state; nil where the rules fix them.
     public var pace: WindowPace?
+    /// Of the update that made it, in 256ths; 0 where nothing adapts or nothing was added. No part of the state.
+    public var effectiveRank: UInt32 = 0
 
     public init(parameters: FloatBuffer, momentum: FloatBuffer?, clipNorms: [Float], pace: WindowPace? = nil) {
         self.parameters = parameters
@@ -26,8 +28,7 @@ public struct OuterState: @unchecked Sendable {
 
     /// What all that work on a run must agree on. A momentum of zeros counts as such, not as none.
     public func root(_ rules: TrainingRules) -> Digest {
-        OuterRoot.digest(parameters: parameters.blobRoot, momentum: momentum.blobRoot, clipNorms: clipNorms.map { FloatBits(bits: $0.bitPattern) },
-                         innerSteps: pace?.innerSteps ?? rules.innerSteps, rank: pace?.rank ?? rules.rank, pace: pace.map { ($0.firstStep, $0.effectiveRanks) })
+        OuterRoot.digest(parameters: parameters.blobRoot, momentum: momentum.blobRoot, clipNorms: clipNorms.map { FloatBits(bits: $0.bitPattern) }, rules: rules, pace: pace)
     }
 }
 
@@ -78,11 +79,12 @@ public struct OuterStep {
     ///     those count as no less than 2^-10 of the first ones. So a tensor that a median of nothing has closed can open again.
     public func apply(_ state: OuterState, aggregated: [FloatBuffer], judged: [FloatBuffer]) -> OuterState {
         let limits = norms(state)
-        var next = OuterState(parameters: state.parameters, momentum: state.momentum, clipNorms: nextNorms(state, limits, judged), pace: state.pace?.next(rules, effectiveRank: nil))
+        var next = OuterState(parameters: state.parameters, momentum: state.momentum, clipNorms: nextNorms(state, limits, judged), pace: state.pace?.next(rules, effectiveRank: 0))
         guard !aggregated.isEmpty else { return next }
         let update = Aggregation(rules: rules, table: table, kernels: kernels).update(aggregated) { admit($0, state) }
         if let adaptation = rules.adaptation, let pace = state.pace {
-            next.pace = pace.next(rules, effectiveRank: EffectiveRank(table: table, kernels: kernels).measure(update, adaptation))
+            next.effectiveRank = EffectiveRank(table: table, kernels: kernels).measure(update, adaptation)
+            next.pace = pace.next(rules, effectiveRank: next.effectiveRank)
         }
         next.parameters = state.parameters.copy()
         next.momentum = state.momentum.copy()

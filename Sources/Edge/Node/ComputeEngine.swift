@@ -48,11 +48,11 @@ public final class ComputeEngine: @unchecked Sendable {
         return buffer
     }
     private func outerState(_ view: OuterView) throws -> OuterState {
-        OuterState(parameters: try floats(view.parametersRoot), momentum: view.momentumRoot == .zero ? nil : try floats(view.momentumRoot), clipNorms: view.clipNorms.map { Float(bitPattern: $0.bits) })
+        OuterState(parameters: try floats(view.parametersRoot), momentum: view.momentumRoot == .zero ? nil : try floats(view.momentumRoot), clipNorms: view.clipNorms.map { Float(bitPattern: $0.bits) }, pace: view.pace)
     }
     public func opening(_ opening: TrainingOpening, _ window: Window, _ trainer: Address) throws -> WindowOpening {
         WindowOpening(window: window, trainer: trainer, assignment: opening.assignment, parameters: try floats(opening.parametersRoot), ownPayload: try opening.ownPayload.map(bytes),
-                      residual: opening.residualIn == .zero ? nil : try? floats(opening.residualIn))
+                      residual: opening.residualIn == .zero ? nil : try? floats(opening.residualIn), pace: opening.pace)
     }
 
     // MARK: Validators
@@ -64,14 +64,14 @@ public final class ComputeEngine: @unchecked Sendable {
             $0.append(counted: payload)
         }
         do {
-            try FastChecks.check(payload: payload, trajectory: trajectory, steps: job.reveal.steps, earlier: job.earlier.compactMap { blobs.get($0) }, rules: rules, compressor: trainer.compressor)
+            try FastChecks.check(payload: payload, CompressionContext(assignment: job.assignment, rank: job.rank.map { Int($0) }), trajectory: trajectory, steps: job.reveal.steps, earlier: job.earlier.compactMap { blobs.get($0) }, rules: rules, compressor: trainer.compressor)
             return .whole(custody: custody)
         } catch { return .refused(custody: custody) }
     }
 
     public func score(_ job: ScoreJob) throws -> LossDelta.Result {
         let base = try outerState(OuterView(outerRoot: .zero, parametersRoot: job.base.parametersRoot, momentumRoot: .zero, clipNorms: job.base.clipNorms))
-        return lossDelta.score(payload: try bytes(job.payloadRoot), base: base, baseRoot: job.base.parametersRoot, window: job.window, address: job.trainer, beacon: job.beacon, assignment: job.assignment, validator: job.validator)
+        return lossDelta.score(payload: try bytes(job.payloadRoot), base: base, baseRoot: job.base.parametersRoot, window: job.window, address: job.trainer, beacon: job.beacon, assignment: job.assignment, rank: job.rank, validator: job.validator)
     }
 
     public func replay(_ job: ReplayJob) throws -> Replay.Result {
@@ -80,9 +80,7 @@ public final class ComputeEngine: @unchecked Sendable {
         return try replay.replay(job.draw, opening: opening, served: job.stateRoot == .zero ? nil : blobs.get(job.stateRoot), trajectory: trajectory, reveal: job.reveal, validator: job.validator)
     }
 
-    public struct Aggregate: Sendable { public let parametersRoot, momentumRoot: Digest, clipNorms: [FloatBits], witness: Digest }
-
-    public func aggregate(_ job: AggregateJob) throws -> Aggregate {
+    public func aggregate(_ job: AggregateJob) throws -> AggregateOutcome {
         var decoded: [Digest: FloatBuffer] = [:]
         for payload in job.judged + job.aggregated where decoded[payload.root] == nil {
             // Judged payloads passed the fast checks of a quorum.
@@ -97,7 +95,7 @@ public final class ComputeEngine: @unchecked Sendable {
             $0.append(job.validator)
             $0.append(counted: parameters)
         }
-        return Aggregate(parametersRoot: parametersRoot, momentumRoot: momentumRoot, clipNorms: next.clipNorms.map { FloatBits(bits: $0.bitPattern) }, witness: witness)
+        return AggregateOutcome(parametersRoot: parametersRoot, momentumRoot: momentumRoot, clipNorms: next.clipNorms.map { FloatBits(bits: $0.bitPattern) }, effectiveRank: next.effectiveRank, witness: witness)
     }
 
     // MARK: Trainers
@@ -105,7 +103,7 @@ public final class ComputeEngine: @unchecked Sendable {
     /// Trains a window and keeps its payload, trajectory and residual.
     /// - Parameter steps: nil for H.
     public func train(_ job: TrainJob, steps: UInt32? = nil, behaviour: Behaviour, progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
-        if let stages { return try train(job, steps ?? rules.innerSteps, stages, progress) }
+        if let stages { return try train(job, steps ?? job.opening.pace?.innerSteps ?? rules.innerSteps, stages, progress) }
         // Training without the residual that is claimed would look like fraud.
         if job.opening.residualIn != .zero { _ = try floats(job.opening.residualIn) }
         let result = try trainer.train(try opening(job.opening, job.window, job.trainer), steps: steps.map { Int($0) }, behaviour: behaviour, progress: progress)
@@ -139,7 +137,7 @@ public final class ComputeEngine: @unchecked Sendable {
     }
 
     private func staged(_ opening: TrainingOpening, _ window: Window, _ address: Address) throws -> PipelineOpening {
-        let stages = StageOpening(assignment: opening.assignment, trainer: address, window: window, steps: Int(rules.innerSteps), firstStep: WindowArithmetic.firstStep(window, nil, rules))
+        let stages = StageOpening(assignment: opening.assignment, trainer: address, window: window, steps: Int(opening.pace?.innerSteps ?? rules.innerSteps), firstStep: WindowArithmetic.firstStep(window, opening.pace, rules), rank: opening.pace?.rank)
         let reader = { [blobs, count = trainer.table.count] (root: Digest) throws -> (Range<Int>) throws -> FloatBuffer in
             guard blobs.size(root) == 4 * count else { throw Missing(root: root) }
             return { range in

@@ -141,6 +141,7 @@ extension GenesisFile.Training {
         let delay: TrainingRules.Delay = try rule(self.delay, "delay"), compressor: TrainingRules.Compressor = try rule(self.compressor, "compressor")
         let aggregation: TrainingRules.Aggregation = try rule(self.aggregation ?? "clipped-mean", "aggregation")
         try checkCompressor(compressor)
+        try checkAdaptation(compressor)
         try checkCarriedByLedger(delay)
         guard (trimmedSharePerMillion ?? 0) < 500_000 else { throw Failure("training: trimmedSharePerMillion is \(trimmedSharePerMillion ?? 0), allowed is 0…499999") }
         guard (1...64).contains(centeringRounds ?? 1), centeringRadius ?? 1 > 0 else { throw Failure("training: centeringRounds is 1…64, centeringRadius is above 0") }
@@ -159,7 +160,7 @@ extension GenesisFile.Training {
             randomBatches: randomBatches, ownBatches: ownBatches, seed: seed,
             minimumSteps: minimumSteps ?? 0, maximumSteps: maximumSteps ?? 0, keptValues: keptValues ?? 32, valueBits: valueBits ?? 8, oneOf: oneOf ?? 1_000, aggregation: aggregation,
             trimmedShare: trimmedSharePerMillion ?? 200_000, centeringRounds: centeringRounds ?? 3, centeringRadius: bits(centeringRadius ?? 1, "centeringRadius"),
-            microBatches: microBatches ?? 1)
+            adaptation: adaptation.map { .init(windows: $0.windows, energy: $0.energyPerMillion, minimumRank: $0.minimumRank, maximumRank: $0.maximumRank) }, microBatches: microBatches ?? 1)
     }
 
     private func checkCompressor(_ compressor: TrainingRules.Compressor) throws {
@@ -172,6 +173,17 @@ extension GenesisFile.Training {
         case .sparta:
             guard (1...1_000_000).contains(oneOf ?? 1_000) else { throw Failure("training: oneOf is \(oneOf ?? 1_000), allowed is 1…1000000") }
             guard [8, 32].contains(valueBits ?? 8) else { throw Failure("training: valueBits is \(valueBits ?? 8), allowed with sparta are 8 and 32") }
+        }
+    }
+
+    /// Rank and H that follow the updates' effective rank.
+    private func checkAdaptation(_ compressor: TrainingRules.Compressor) throws {
+        guard let adaptation else { return }
+        guard compressor == .lowRankInt4 else { throw Failure("training: adaptation with the compressor \(self.compressor)", remedy: "Only lowrank-int4 has a rank: take that, or leave adaptation out.") }
+        guard (1...WindowPace.longestMemory).contains(Int(adaptation.windows)), (1...1_000_000).contains(adaptation.energyPerMillion),
+              adaptation.minimumRank >= 1, adaptation.minimumRank <= rank, rank <= adaptation.maximumRank, adaptation.maximumRank <= 1_024 else {
+            throw Failure("training: adaptation over \(adaptation.windows) windows, \(adaptation.energyPerMillion) millionths of the energy, ranks \(adaptation.minimumRank) to \(adaptation.maximumRank)",
+                          remedy: "Allowed are 1…1000 windows, 1…1000000 millionths, and ranks of 1…1024 on both sides of rank (\(rank)). minimumSteps and maximumSteps are the limits of H.")
         }
     }
 
@@ -191,7 +203,6 @@ extension GenesisFile.Training {
         if innerState == .carry {
             throw Failure("training: innerState is “carry”, a network has reset only: with carry a window's opening state is not public, so nobody could replay it", remedy: "Take reset. \(laboratory)")
         }
-        if adaptation != nil { throw Failure("training: adaptation is not possible in a network: the ledger's windows all have one rank and one number of steps", remedy: "Leave adaptation out. \(laboratory)") }
     }
 }
 

@@ -261,7 +261,7 @@ public actor ValidatorNode {
                 let roots = [job.base.parametersRoot] + (job.base.momentumRoot == .zero ? [] : [job.base.momentumRoot]) + job.judged.map(\.root) + job.aggregated.map(\.root)
                 gather(roots, for: job.name, urgency: 5) { [engine] in
                     let result = try engine.aggregate(job)
-                    return .aggregated(job.window, parametersRoot: result.parametersRoot, momentumRoot: result.momentumRoot, clipNorms: result.clipNorms, witness: result.witness)
+                    return .aggregated(job, result)
                 }
             case .replay(let job):
                 let roots = [job.opening.parametersRoot, job.reveal.trajectoryRoot] + (job.opening.ownPayload.map { [$0] } ?? [])

@@ -135,15 +135,16 @@ public struct MemberRecord: Hashable, Sendable, CanonicalCodable {
     }
 }
 
-/// θ, momentum and clip norms as attested, by the window that starts from them.
+/// θ, momentum, clip norms and pace as attested, by the window that starts from them.
 struct OuterRecord: Hashable, Sendable, CanonicalCodable {
     var view: OuterView
     init(_ view: OuterView) { self.view = view }
     func encode(into encoder: inout CanonicalEncoder) {
         for root in [view.outerRoot, view.parametersRoot, view.momentumRoot] { encoder.append(root) }
         encoder.append(view.clipNorms)
+        encoder.append(optional: view.pace)
     }
     init(from decoder: inout CanonicalDecoder) throws(DecodingError) {
-        view = OuterView(outerRoot: try decoder.value(), parametersRoot: try decoder.value(), momentumRoot: try decoder.value(), clipNorms: try decoder.array(limit: 65_536))
+        view = OuterView(outerRoot: try decoder.value(), parametersRoot: try decoder.value(), momentumRoot: try decoder.value(), clipNorms: try decoder.array(limit: 65_536), pace: try decoder.optional())
     }
 }

@@ -51,7 +51,9 @@ enum Runs {
 
     static func begin(_ genesis: Genesis, _ state: inout WorldState) {
         state[key] = RunRecord(start: genesis.time, beacon: Beacon.first(genesis: genesis.digest, run: genesis.runID))
-        for window in [Window(0), Window(1)] { state[outerKey(window)] = OuterRecord(.first(parametersRoot: genesis.parametersRoot)) }
+        let first = OuterView.first(parametersRoot: genesis.parametersRoot, pace: .first(genesis.training))
+        state[outerKey(Window(0))] = OuterRecord(first)
+        state[outerKey(Window(1))] = OuterRecord(.first(parametersRoot: genesis.parametersRoot, pace: first.pace?.next(genesis.training, effectiveRank: 0)))
     }
 
     @Sendable private static func join(_ environment: inout Environment, _ arguments: [ABIValue]) throws -> [ABIValue] {

@@ -202,7 +202,7 @@ enum Phases {
             environment.emit(Runs.windowStalled, from: ContractAddress.runs, .bytes32(environment.run), .uint(target.rawValue))
         }
         if agreed == nil, run.clock >= opened + 3 * environment.rules.windowMilliseconds {
-            agreed = environment.state[Runs.outerKey(target.lowered(by: 1))]?.view
+            agreed = environment.state[Runs.outerKey(target.lowered(by: 1))]?.view.unchanged(environment.genesis.training)
             environment.emit(Runs.aggregateDropped, from: ContractAddress.runs, .bytes32(environment.run), .uint(target.rawValue))
         }
         guard let agreed else { return }

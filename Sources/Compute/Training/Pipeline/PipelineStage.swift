@@ -66,7 +66,7 @@ public final class PipelineStage: @unchecked Sendable {
     func compress() throws(PayloadError) -> (payload: [UInt8], residual: FloatBuffer) {
         guard let opening else { preconditionFailure("stage \(part.number) was asked for what it has not trained") }
         let delta = PseudoGradient.delta(overwriting: opening.parameters, end: state.parameters, residual: opening.residual, arithmetic.kernels)
-        defer { forget() }
+        forget()
         return try arithmetic.compress(delta, opening)
     }
     func forget() {
