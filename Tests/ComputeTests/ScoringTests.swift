@@ -99,4 +99,21 @@ import Testing
         }
         #expect(likeness > 950_000)
     }
+
+    @Test func `a low-rank payload that was decoded, scaled and factored anew is a copy, and what others trained, or the same trainer before, is none`() throws {
+        var run = SmallRun()
+        (run.rules.compressor, run.rules.rank) = (.lowRankInt4, 8)
+        let trainer = try run.trainer(), compressor = trainer.compressor
+        let first = try trainer.train(run.opening()), other = try trainer.train(run.opening(trainer: 2))
+        let second = try trainer.train(run.opening(1, ownPayload: first.payload, residual: first.residual.copy()))
+        let third = try trainer.train(run.opening(2, ownPayload: second.payload, residual: second.residual.copy()))
+        let copied = try compressor.decompress(other.payload)
+        for (index, entry) in trainer.table.entries.enumerated() { for place in entry.range { copied[place] *= index.isMultiple(of: 2) ? 0.9 : 1.2 } }
+        let copy = compressor.compress(copied, CompressionContext(assignment: SmallRun.digest("another window")))
+        #expect(copy != other.payload && compressor.likeness(copy, other.payload) > 960_000, "\(compressor.likeness(copy, other.payload))")
+        let honest = [compressor.likeness(first.payload, other.payload), compressor.likeness(second.payload, first.payload), compressor.likeness(third.payload, second.payload), compressor.likeness(second.payload, other.payload)]
+        #expect(honest.allSatisfy { $0 < 800_000 }, "\(honest)")
+        // Turned round it is no copy, and no use.
+        #expect(compressor.likeness(copy, compressor.compress(FloatBuffer((0..<copied.count).map { -copied[$0] }), CompressionContext(assignment: .zero))) == 0)
+    }
 }

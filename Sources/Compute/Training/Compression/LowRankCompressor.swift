@@ -174,14 +174,23 @@ public final class LowRankCompressor: Compressor {
         return values
     }
 
-    /// Of the matrices, not of their factors: those of one matrix can be turned in many ways. Values within an eighth of each other are alike.
+    /// Of the matrices, not of their factors: those of one matrix can be turned in many ways, and rounded anew. The cosine between both, tensor by tensor,
+    /// weighted by their sizes, rounded to millionths; a negative one counts 0, as does a tensor that is zero in one of them alone.
     public func likeness(_ a: [UInt8], _ b: [UInt8]) -> Int {
         guard let x = try? decompress(a), let y = try? decompress(b) else { return 0 }
-        var counted = 0, equal = 0
-        for index in 0..<table.count where x.pointer[index] != 0 {
-            counted += 1
-            if abs(x.pointer[index] - y.pointer[index]) <= abs(x.pointer[index]) * 0.125 { equal += 1 }
+        var counted = 0, alike = 0
+        for entry in table.entries {
+            var products = 0.0, squaresX = 0.0, squaresY = 0.0
+            for index in entry.range {
+                let (x, y) = (Double(x.pointer[index]), Double(y.pointer[index]))
+                products += x * y
+                squaresX += x * x
+                squaresY += y * y
+            }
+            if squaresX == 0, squaresY == 0 { continue }
+            counted += entry.count
+            if products > 0 { alike += entry.count * Int((min(1, products / (squaresX.squareRoot() * squaresY.squareRoot())) * 1_000_000).rounded(.toNearestOrEven)) }
         }
-        return likenessShare(equal: equal, counted: counted)
+        return counted == 0 ? 1_000_000 : alike / counted
     }
 }
