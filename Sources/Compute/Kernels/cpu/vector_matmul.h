@@ -7,8 +7,8 @@ _Static_assert(BLOCK_M % TILE_ROWS == 0 && BLOCK_ONCE % TILE_ROWS == 0 && BLOCK_
 enum { MARGIN = 16 };
 _Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K + 2 * MARGIN <= ASSAY_SCRATCH_FLOATS && BLOCK_ONCE + PANEL <= BLOCK_M + BLOCK_N, "packed blocks fit the scratch");
 
-/// What a tile asks memory for while it works: two lines each eight steps of k.
-typedef struct { const float *from; long apart, step; } ahead;
+/// What a tile asks memory for while it works: each eight steps of k two lines of what is packed next, and one of the panel of B after this one.
+typedef struct { const float *from; long apart, step; const float *soon; } ahead;
 
 /// C[rows, 16·vectors] (+)= panel of A · panel of B, with constant `rows` and `vectors`, so that the sums stay in registers.
 INLINE void tile(const int rows, const int vectors, long k, const float *a, const float *b, float *c, long ldc, bool accumulate, ahead next) {
@@ -31,9 +31,11 @@ INLINE void tile(const int rows, const int vectors, long k, const float *a, cons
     for (; p + 8 <= k; p += 8, a += 8 * TILE_ROWS, b += 8 * PANEL) {
         __builtin_prefetch(next.from, 0, 2);
         __builtin_prefetch(next.from + next.apart, 0, 2);
+        __builtin_prefetch(next.soon, 0, 2);
         __builtin_prefetch(below, 1, 3);
         __builtin_prefetch(below + PANEL - 1, 1, 3);
         next.from += next.step;
+        next.soon += 16;
         below += ldc;
 #pragma clang loop unroll(full)
         for (int q = 0; q < 8; q++) STEP(q);
@@ -183,6 +185,8 @@ static void vector_matmul(assay_orientation orientation, long m, long n, long k,
                         } else {                                // then the block of A after this one
                             ask = share_of(nextBlock, orientation, lda, m0 == 0 ? t : j / PANEL * tiles + t, kb / 8);
                         }
+                        // Once packed, the panel after this one comes from the third cache, in as many parts as there are tiles.
+                        ask.soon = m0 == 0 || following <= 0 ? panel : panel + PANEL * kb + t * (kb / 8) * 16;
                         any_tile(rows, columns, kb, packedA + i * kb, panel, c + (m0 + i) * ldc + n0 + j, ldc, onwards, ask);
                     }
                 }
