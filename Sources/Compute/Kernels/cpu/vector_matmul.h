@@ -7,11 +7,12 @@ _Static_assert(BLOCK_M % TILE_ROWS == 0 && BLOCK_ONCE % TILE_ROWS == 0 && BLOCK_
 enum { MARGIN = 16 };
 _Static_assert((BLOCK_M + BLOCK_N) * BLOCK_K + 2 * MARGIN <= ASSAY_SCRATCH_FLOATS && BLOCK_ONCE + PANEL <= BLOCK_M + BLOCK_N, "packed blocks fit the scratch");
 
-/// What a tile asks memory for while it works: each eight steps of k two lines of what is packed next, and one of the panel of B after this one.
-typedef struct { const float *from; long apart, step; const float *soon; } ahead;
+/// What a tile asks memory for while it works, two lines each eight steps of k.
+typedef struct { const float *from; long apart, step; } ahead;
 
 /// C[rows, 16·vectors] (+)= panel of A · panel of B, with constant `rows` and `vectors`, so that the sums stay in registers.
-INLINE void tile(const int rows, const int vectors, long k, const float *a, const float *b, float *c, long ldc, bool accumulate, ahead next) {
+/// Beside `next` a tile asks for one line each eight steps of k from `soon` on.
+INLINE void tile(const int rows, const int vectors, long k, const float *a, const float *b, float *c, long ldc, bool accumulate, ahead next, const float *soon) {
     f16 sums[TILE_ROWS][TILE_VECTORS];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
@@ -31,11 +32,11 @@ INLINE void tile(const int rows, const int vectors, long k, const float *a, cons
     for (; p + 8 <= k; p += 8, a += 8 * TILE_ROWS, b += 8 * PANEL) {
         __builtin_prefetch(next.from, 0, 2);
         __builtin_prefetch(next.from + next.apart, 0, 2);
-        __builtin_prefetch(next.soon, 0, 2);
+        __builtin_prefetch(soon, 0, 2);
         __builtin_prefetch(below, 1, 3);
         __builtin_prefetch(below + PANEL - 1, 1, 3);
         next.from += next.step;
-        next.soon += 16;
+        soon += 16;
         below += ldc;
 #pragma clang loop unroll(full)
         for (int q = 0; q < 8; q++) STEP(q);
@@ -50,7 +51,7 @@ INLINE void tile(const int rows, const int vectors, long k, const float *a, cons
 }
 
 /// A tile of any size up to the whole: the height is rounded up to a third of a tile, the width to a vector.
-static void any_tile(long rows, long columns, long k, const float *a, const float *b, float *c, long ldc, bool accumulate, ahead next) {
+static void any_tile(long rows, long columns, long k, const float *a, const float *b, float *c, long ldc, bool accumulate, ahead next, const float *soon) {
     enum { THIRD = TILE_ROWS / 3 };
     long height = (rows + THIRD - 1) / THIRD * THIRD, width = (columns + 15) / 16 * 16;
     float edge[TILE_ROWS * PANEL] __attribute__((aligned(64)));
@@ -61,14 +62,14 @@ static void any_tile(long rows, long columns, long k, const float *a, const floa
         for (long i = 0; i < rows; i++) memcpy(edge + i * PANEL, c + i * ldc, sizeof(float) * (size_t)columns);
     int full = width == PANEL;
     if (height == TILE_ROWS) {
-        if (full) tile(TILE_ROWS, TILE_VECTORS, k, a, b, to, stride, accumulate, next);
-        else tile(TILE_ROWS, 1, k, a, b, to, stride, accumulate, next);
+        if (full) tile(TILE_ROWS, TILE_VECTORS, k, a, b, to, stride, accumulate, next, soon);
+        else tile(TILE_ROWS, 1, k, a, b, to, stride, accumulate, next, soon);
     } else if (height == 2 * THIRD) {
-        if (full) tile(2 * THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate, next);
-        else tile(2 * THIRD, 1, k, a, b, to, stride, accumulate, next);
+        if (full) tile(2 * THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate, next, soon);
+        else tile(2 * THIRD, 1, k, a, b, to, stride, accumulate, next, soon);
     } else {
-        if (full) tile(THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate, next);
-        else tile(THIRD, 1, k, a, b, to, stride, accumulate, next);
+        if (full) tile(THIRD, TILE_VECTORS, k, a, b, to, stride, accumulate, next, soon);
+        else tile(THIRD, 1, k, a, b, to, stride, accumulate, next, soon);
     }
     if (partial)
         for (long i = 0; i < rows; i++) memcpy(c + i * ldc, edge + i * PANEL, sizeof(float) * (size_t)columns);
@@ -186,8 +187,8 @@ static void vector_matmul(assay_orientation orientation, long m, long n, long k,
                             ask = share_of(nextBlock, orientation, lda, m0 == 0 ? t : j / PANEL * tiles + t, kb / 8);
                         }
                         // Once packed, the panel after this one comes from the third cache, in as many parts as there are tiles.
-                        ask.soon = m0 == 0 || following <= 0 ? panel : panel + PANEL * kb + t * (kb / 8) * 16;
-                        any_tile(rows, columns, kb, packedA + i * kb, panel, c + (m0 + i) * ldc + n0 + j, ldc, onwards, ask);
+                        const float *soon = m0 == 0 || following <= 0 ? panel : panel + PANEL * kb + t * (kb / 8) * 16;
+                        any_tile(rows, columns, kb, packedA + i * kb, panel, c + (m0 + i) * ldc + n0 + j, ldc, onwards, ask, soon);
                     }
                 }
             }
