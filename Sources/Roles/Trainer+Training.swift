@@ -49,8 +49,8 @@ extension Trainer {
     /// Nil until θ(w) and R_w are there, or while the result of the window before has still to be found. `settled`: nothing in it is taken for granted.
     func opening(of view: WindowView, _ head: LedgerHead) -> (facts: TrainingOpening, settled: Bool)? {
         guard let outer = view.outer, let assignment = view.assignment else { return nil }
-        // The view is a validator's word: steps without end would be trained for ever.
-        guard outer.pace.map({ $0.fits(rules) }) ?? (rules.adaptation == nil) else { return nil }
+        // The view is a validator's word: steps without end would be trained for ever, and a counter may not overflow.
+        guard outer.pace.map({ $0.fits(rules) }) ?? (rules.adaptation == nil), WindowPace.firstStep(view.window, outer.pace, rules) != nil else { return nil }
         let before = view.window > Window(0) ? head[view.window.lowered(by: 1)] : nil
         // The draw of w − 1 decides what of it counts.
         let settled = before == nil || before?.beacon != nil || habit == .noReveal

@@ -37,6 +37,30 @@ struct TrainerTests {
         #expect(world.ledger.slashed == [])
     }
 
+    @Test func `a trainer begins no window whose steps or rank its rules do not have, whatever a validator tells it`() throws {
+        let people = WorldGenesis(trainers: 3, windows: 4, allowedSteps: 10...40, adapts: true)
+        func begins(_ pace: WindowPace?, _ window: Window = Window(1), _ genesis: Genesis = people.genesis) -> WindowPace?? {
+            var trainer = Trainer(identity: people.trainers[0].identity, genesis: genesis), status = PaperLedger(genesis: genesis, validators: people.validators.map(\.identity), trainers: people.trainers.map(\.identity), windows: 4).status
+            status.settled = window
+            var view = WindowView(window: window, assignment: .zero, outer: OuterView(outerRoot: .zero, parametersRoot: .zero, momentumRoot: .zero, clipNorms: [], pace: pace))
+            view[.commit] = PhaseView(opened: 0)
+            for case .train(let job) in trainer.handle(.viewed(LedgerHead(status: status, views: [view])), now: genesis.time) { return .some(job.opening.pace) }
+            return nil
+        }
+        let right = WindowPace(firstStep: 20, innerSteps: 30, rank: 12, effectiveRanks: [3_072])
+        #expect(begins(right) == .some(right))
+        #expect(begins(nil) == nil)
+        for change in [{ $0.innerSteps = .max }, { $0.innerSteps = 45 }, { $0.innerSteps = 12 }, { $0.rank = 17 }, { $0.rank = 3 }, { $0.firstStep = .max }, { $0.effectiveRanks = [1, 2, 3] }] as [(inout WindowPace) -> Void] {
+            var wrong = right
+            change(&wrong)
+            #expect(begins(wrong) == nil, "\(wrong)")
+        }
+        let fixed = WorldGenesis(trainers: 3, windows: 0).genesis
+        #expect(begins(nil, Window(1), fixed) == .some(nil))
+        #expect(begins(right, Window(1), fixed) == nil)
+        for far: UInt64 in [1 << 60, .max - 3] { #expect(begins(nil, Window(far), fixed) == nil) }
+    }
+
     @Test func `a late trainer misses and the others go on`() {
         let world = PaperWorld(windows: 4, habits: [3: .late])
         #expect(world.run())

@@ -55,7 +55,7 @@ public enum DutyFunction {
     /// run, window, `ReportKind`, values, witness, salt.
     public static let revealReport = ABIFunction("revealReport(bytes32,uint64,uint8,bytes,bytes32,bytes32)")
     // Checkpoints
-    /// run, window, outer root, parameters root, momentum root, clip norms (canonical array of `FloatBits`), witness.
+    /// run, window, outer root, parameters root, momentum root, clip norms (canonical array of `FloatBits`), effective rank (0 where nothing adapts), witness.
     public static let attestParameters = ABIFunction("attestParameters(bytes32,uint64,bytes32,bytes32,bytes32,bytes,uint32,bytes32)")
     // Disputes
     public static let voteCommit = ABIFunction("voteCommit(bytes32,bytes32)")

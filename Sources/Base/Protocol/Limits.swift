@@ -1,6 +1,6 @@
 /// What a peer may send at the most. A larger thing is refused before it is stored or allocated for.
 public enum Limits {
-    public static let protocolVersion: UInt32 = 3
+    public static let protocolVersion: UInt32 = 4
     public static let committeeSize = 128
     public static let transactionBytes = 16 * 1024
     public static let blockTransactions = 4_096

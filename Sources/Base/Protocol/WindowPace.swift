@@ -20,6 +20,12 @@ public struct WindowPace: Codable, Hashable, Sendable, CanonicalCodable {
         rules.adaptation == nil ? nil : WindowPace(firstStep: 0, innerSteps: rules.innerSteps, rank: rules.rank, effectiveRanks: [])
     }
 
+    /// Global number of a window's first inner step; nil if that is beyond all counting.
+    public static func firstStep(_ window: Window, _ pace: WindowPace?, _ rules: TrainingRules) -> UInt64? {
+        let (product, overflows) = window.rawValue.multipliedReportingOverflow(by: UInt64(rules.innerSteps)), first = pace?.firstStep ?? product
+        return first > 1 << 62 || overflows && pace == nil ? nil : first
+    }
+
     /// Whether it is one that these rules can come to.
     public func fits(_ rules: TrainingRules) -> Bool {
         guard let adaptation = rules.adaptation else { return false }

@@ -15,8 +15,8 @@ public struct WindowArithmetic {
         compressor = try Compressors.make(rules, table: table, kernels: kernels)
     }
 
-    /// Global number of a window's first step.
-    public static func firstStep(_ window: Window, _ pace: WindowPace?, _ rules: TrainingRules) -> UInt64 { pace?.firstStep ?? window.rawValue &* UInt64(rules.innerSteps) }
+    /// Global number of a window's first step. Nobody asks for one beyond all counting.
+    public static func firstStep(_ window: Window, _ pace: WindowPace?, _ rules: TrainingRules) -> UInt64 { WindowPace.firstStep(window, pace, rules) ?? 0 }
 
     /// s: θ(w), less the own decoded payload of the window before where the delay is `continued`.
     public func start(_ opening: WindowOpening) throws(PayloadError) -> FloatBuffer {
