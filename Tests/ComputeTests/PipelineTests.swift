@@ -157,7 +157,7 @@ import Testing
                 return try read($0)
             }
             let found = try pipeline.window(staged, batches: { shard.batch(step: $0) }) { window in
-                try window.whole(steps: 10, segmentSteps: 2, batches: { shard.batch(step: $0) }) {
+                try window.run(steps: 10, segmentSteps: 2, batches: { shard.batch(step: $0) }) {
                     residual += $0
                     pieces += 1
                 }

@@ -156,9 +156,9 @@ import Testing
             do throws(StageError) { try middle.follow(previous: second, next: third) { _ in { _ in batch } } } catch { try? second.send(error.message) }
             second.close()
         }
-        let start = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), whole = try Compressors.make(Self.rules, table: ParameterTable(shape))
+        let start = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), compressor = try Compressors.make(Self.rules, table: ParameterTable(shape))
         var found: StageError?
-        do { _ = try PipelineWindow(try stage(0, timeout: 4), PipelineOpening(Self.order, parameters: { start.copy(of: $0) }), whole: whole, next: first).train(0..<2, batches: { _ in batch }) } catch { found = error as? StageError }
+        do { _ = try PipelineWindow(try stage(0, timeout: 4), PipelineOpening(Self.order, parameters: { start.copy(of: $0) }), compressor: compressor, next: first).train(0..<2, batches: { _ in batch }) } catch { found = error as? StageError }
         first.close()
         middle.join()
         #expect(found?.stage == 2 && found?.reason.contains("nothing came for 8 s") == true, "\(found.map { "\($0)" } ?? "nothing")")
@@ -179,9 +179,9 @@ import Testing
             for _ in 0..<3 { _ = try? last.receive(seconds: 5) }
             last.close()
         }
-        let start = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), whole = try Compressors.make(Self.rules, table: ParameterTable(shape))
+        let start = InnerLoop.initialParameters(shape: shape, philox: Philox(key: 1)), compressor = try Compressors.make(Self.rules, table: ParameterTable(shape))
         var found: StageError?
-        do { _ = try PipelineWindow(try stage(0), PipelineOpening(Self.order, parameters: { start.copy(of: $0) }), whole: whole, next: first).train(0..<2, batches: { _ in batch }) } catch { found = error as? StageError }
+        do { _ = try PipelineWindow(try stage(0), PipelineOpening(Self.order, parameters: { start.copy(of: $0) }), compressor: compressor, next: first).train(0..<2, batches: { _ in batch }) } catch { found = error as? StageError }
         first.close()
         middle.join()
         end.join()

@@ -103,7 +103,7 @@ struct StageProcessTests {
         _ = ComputeThread {
             let result = Result { () throws -> (Digest, [Digest]) in
                 try pipeline.window(PipelineOpening(opening, steps: 20, rules: rules)) { window, batches in
-                    let (payload, states, _) = try window.whole(steps: 20, segmentSteps: 5, batches: batches, progress: { step, _ in progress(step) }, residual: { _ in })
+                    let (payload, states, _) = try window.run(steps: 20, segmentSteps: 5, batches: batches, progress: { step, _ in progress(step) }, residual: { _ in })
                     return (Blob.root(payload), states)
                 }
             }

@@ -128,7 +128,7 @@ public final class ComputeEngine: @unchecked Sendable {
     private func train(_ job: TrainJob, _ steps: UInt32, _ stages: StagePipeline, _ progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
         let result = try stages.window(try staged(job.opening, job.window, job.trainer)) { window, batches in
             let writer = try self.blobs.writer(count: 4 * self.trainer.table.count)
-            let (payload, states, loss) = try window.whole(steps: Int(steps), segmentSteps: Int(self.rules.segmentSteps), batches: batches, progress: progress, residual: writer.append)
+            let (payload, states, loss) = try window.run(steps: Int(steps), segmentSteps: Int(self.rules.segmentSteps), batches: batches, progress: progress, residual: writer.append)
             return (payload: payload, states: states, loss: loss, residual: try writer.finish())
         }
         let payload = try blobs.put(result.payload)

@@ -5,7 +5,7 @@ import AssayTensor
 /// A pipeline whose stages are threads of this process: for benches, and to see that the number of stages changes no bit.
 public final class LocalPipeline: @unchecked Sendable {
     private let stages: [PipelineStage]
-    private let whole: any Compressor
+    private let compressor: any Compressor
 
     /// - Parameters:
     ///   - stages: S, at least two, and no more than there are layers.
@@ -14,7 +14,7 @@ public final class LocalPipeline: @unchecked Sendable {
         self.stages = try ModelPart.split(shape, stages: stages).map {
             try PipelineStage(shape: shape, part: $0, rules: rules, kernels: Kernels(path: path, threads: threads, integers: integers), timeout: timeout)
         }
-        whole = try Compressors.make(rules, table: ParameterTable(shape))
+        compressor = try Compressors.make(rules, table: ParameterTable(shape))
     }
 
     /// Begins a window; the other stages live until the body is done with it.
@@ -33,6 +33,6 @@ public final class LocalPipeline: @unchecked Sendable {
             for thread in others { thread.join() }
             stages[0].next = nil
         }
-        return try body(try PipelineWindow(stages[0], opening, whole: whole, next: links[0].0))
+        return try body(try PipelineWindow(stages[0], opening, compressor: compressor, next: links[0].0))
     }
 }

@@ -31,7 +31,7 @@ public struct PipelineOpening {
 /// of states out of outlines, the payload out of its tensors.
 public final class PipelineWindow {
     private let stage: PipelineStage
-    private let whole: any Compressor
+    private let compressor: any Compressor
     private let tables: [ParameterTable]
     private let opening: StageOpening
     /// Where the stages' time went in the window.
@@ -41,11 +41,11 @@ public final class PipelineWindow {
 
     /// Begins a window. Stage 0's thread only; `detach` when it is over.
     ///
-    /// - Parameter whole: a compressor of the whole model.
+    /// - Parameter compressor: of the whole model.
     /// - Throws: `StageError` for what other stages do, `PayloadError` for an own payload that is none, and what reading the opening throws.
-    public init(_ stage: PipelineStage, _ opening: PipelineOpening, whole: any Compressor, next: any StageLink) throws {
+    public init(_ stage: PipelineStage, _ opening: PipelineOpening, compressor: any Compressor, next: any StageLink) throws {
         precondition(stage.part.isFirst && stage.part.count > 1, "stage \(stage.part.number) of \(stage.part.count) was told to lead")
-        (self.stage, self.whole, self.opening) = (stage, whole, opening.stages)
+        (self.stage, self.compressor, self.opening) = (stage, compressor, opening.stages)
         tables = ModelPart.split(stage.model.shape, stages: stage.part.count).map { ParameterTable(stage.model.shape, $0) }
         times = tables.map { _ in StageTimes() }
         stage.next = PatientLink(next, before: nil)
@@ -53,7 +53,7 @@ public final class PipelineWindow {
         try tell(.open(order))
         for (number, table) in tables.enumerated().dropFirst() {
             let parameters = try opening.parameters(table.range), residual = try opening.residual?(table.range)
-            let payload = try opening.ownPayload.map { try whole.cut($0, for: table) }
+            let payload = try opening.ownPayload.map { try compressor.cut($0, for: table) }
             try stage.toNext(step) { (link, wait) throws(StageLinkError) in
                 try link.sendAll(.parameters, step: step, part: number, parameters, seconds: wait)
                 if let payload { try link.send(StageMessage(.payload, step: step, part: number, payload), seconds: wait) }
@@ -61,7 +61,7 @@ public final class PipelineWindow {
             }
         }
         let own = tables[0]
-        try stage.begin(order.window(parameters: try opening.parameters(own.range), payload: try opening.ownPayload.map { try whole.cut($0, for: own) }, residual: try opening.residual?(own.range)))
+        try stage.begin(order.window(parameters: try opening.parameters(own.range), payload: try opening.ownPayload.map { try compressor.cut($0, for: own) }, residual: try opening.residual?(own.range)))
         try stage.shareTokens(step)
         try takeReport()
     }
@@ -128,7 +128,7 @@ public final class PipelineWindow {
             try stage.fromNext(step) { (link, wait) throws(StageLinkError) in parts.append(try link.receive(.payload, step: step, part: number, length: nil, seconds: wait)) }
             try collect(.residual, take, of: number, table, step)
         }
-        return whole.joined(parts)
+        return compressor.joined(parts)
     }
 
     private func collect(_ kind: StageMessage.Kind, _ take: ([UInt8]) throws -> Void, part: (Int) -> Int) throws {
@@ -147,7 +147,7 @@ public final class PipelineWindow {
     /// A window from its opening to its payload.
     ///
     /// - Parameter residual: gets the new residual in pieces.
-    public func whole(steps: Int, segmentSteps: Int, batches: (Int) -> Batch, progress: (Int, Float) -> Void = { _, _ in }, residual: ([UInt8]) throws -> Void) throws -> (payload: [UInt8], states: [Digest], loss: Float) {
+    public func run(steps: Int, segmentSteps: Int, batches: (Int) -> Batch, progress: (Int, Float) -> Void = { _, _ in }, residual: ([UInt8]) throws -> Void) throws -> (payload: [UInt8], states: [Digest], loss: Float) {
         var states = [digest], loss: Float = 0
         for first in stride(from: 0, to: steps, by: segmentSteps) {
             loss = try train(first..<min(first + segmentSteps, steps), batches: batches, progress: progress)

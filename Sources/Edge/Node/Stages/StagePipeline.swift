@@ -18,7 +18,8 @@ public final class StagePipeline: @unchecked Sendable {
         case done([StageTimes])
     }
     private let stage: PipelineStage
-    private let whole: any Compressor
+    /// Of the whole model.
+    private let compressor: any Compressor
     private let corpus: Corpus
     private let port: StagePort
     private let place: StagePlace
@@ -35,7 +36,7 @@ public final class StagePipeline: @unchecked Sendable {
         guard place.number == 0, let next = place.next else { throw Failure("--stage \(place.number)/\(place.count): only stage 0 leads") }
         let rules = trainer.rules, part = try place.part(of: trainer.shape)
         (self.place, self.next, self.tell) = (place, next, tell)
-        (whole, corpus) = (trainer.compressor, trainer.corpus)
+        (compressor, corpus) = (trainer.compressor, trainer.corpus)
         stage = try PipelineStage(shape: trainer.shape, part: part, rules: rules, kernels: trainer.kernels, timeout: place.timeout)
         port = StagePort(
             identity: try NetworkIdentity.derived(from: nodeKey.privateBytes), genesis: genesis, part: part,
@@ -51,7 +52,7 @@ public final class StagePipeline: @unchecked Sendable {
         var wait = StagePipeline.leastSeconds
         while true {
             do {
-                let window = try PipelineWindow(stage, opening, whole: whole, next: try connected())
+                let window = try PipelineWindow(stage, opening, compressor: compressor, next: try connected())
                 let result = try body(window) { step in
                     wait = StagePipeline.leastSeconds
                     return shard.batch(step: step)
