@@ -51,7 +51,7 @@ import Testing
     @Test func `a window's rank stands in its payload, and no other is taken for it`() throws {
         let compressor = LowRankCompressor(table: Kit.table, rank: 4, allowed: 2...6), update = Kit.update(1)
         for rank in 2...6 {
-            let context = CompressionContext(assignment: Kit.context.assignment, rank: rank), bytes = compressor.compress(update, context)
+            let context = CompressionContext(assignment: Kit.context.assignment, rank: UInt32(rank)), bytes = compressor.compress(update, context)
             #expect(bytes.count == compressor.payloadBytes(rank: rank) && Kit.word(bytes, at: 8) == UInt32(rank))
             #expect(Kit.refusal(bytes, compressor) == nil && Kit.refusal(bytes, compressor, context) == nil)
             #expect(Kit.refusal(bytes, compressor, Kit.context) == (rank == 4 ? nil : .wrongRank(found: UInt32(rank), allowed: 4...4)))

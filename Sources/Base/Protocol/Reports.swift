@@ -113,7 +113,7 @@ public enum OuterRoot {
             $0.append(parameters)
             $0.append(momentum)
             $0.append(clipNorms)
-            $0.append(pace?.innerSteps ?? rules.innerSteps)
+            $0.append(rules.steps(pace))
             $0.append(pace?.rank ?? rules.rank)
             guard let pace else { return }
             $0.append(pace.firstStep)

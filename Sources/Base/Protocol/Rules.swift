@@ -172,6 +172,8 @@ public struct TrainingRules: Hashable, Sendable, CanonicalCodable {
         (self.adaptation, self.microBatches) = (adaptation, microBatches)
     }
 
+    /// H of a window: the pace's where that adapts.
+    public func steps(_ pace: WindowPace?) -> UInt32 { pace?.innerSteps ?? innerSteps }
     /// Segments of a window of H steps.
     public var segments: UInt32 { segments(of: innerSteps) }
     /// Segments of a window of so many steps; the last one is replayed with or without the compression.

@@ -42,11 +42,11 @@ struct Windowed: GymMethod {
             $0.append(seed)
             $0.append(window)
         }
-        return CompressionContext(assignment: assignment, rank: current.pace.map { Int($0.rank) })
+        return CompressionContext(assignment: assignment, rank: current.pace?.rank)
     }
 
     mutating func round(at step: Int, limit: Int, _ place: Workplace) throws -> GymRound {
-        let rules = place.arm.rules, steps = min(Int(current.pace?.innerSteps ?? rules.innerSteps), limit), kernels = place.model.kernels, context = context
+        let rules = place.arm.rules, steps = min(Int(rules.steps(current.pace)), limit), kernels = place.model.kernels, context = context
         let feedbackDecay = Float(bitPattern: rules.feedbackDecay.bits)
         var losses = 0.0, decoded: [FloatBuffer] = [], bytes = 0
         let ofWorkers = try timed {

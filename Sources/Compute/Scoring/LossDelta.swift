@@ -32,7 +32,7 @@ public final class LossDelta {
     public func score(payload: [UInt8], base: OuterState, baseRoot: Digest, window: Window, address: Address, beacon: Digest, assignment: Digest, rank: UInt32? = nil, validator: Address) -> Result {
         let rules = trainer.rules
         let failed = Result(fact: .notFinite, witness: witness(validator, []))
-        guard let update = try? trainer.compressor.decompress(payload, CompressionContext(assignment: assignment, rank: rank.map { Int($0) })) else { return failed }
+        guard let update = try? trainer.compressor.decompress(payload, CompressionContext(assignment: assignment, rank: rank)) else { return failed }
         outer.admit(update, base)
         let moved = base.parameters.copy()
         let step = Float(bitPattern: rules.evaluationFactor.bits) * Float(bitPattern: rules.outerLearningRate.bits)

@@ -49,11 +49,7 @@ public final class FloatBuffer: @unchecked Sendable {
         copy.pointer.update(from: pointer + range.lowerBound, count: range.count)
         return copy
     }
-    public func copy() -> FloatBuffer {
-        let copy = FloatBuffer(count: count)
-        copy.assign(self)
-        return copy
-    }
+    public func copy() -> FloatBuffer { copy(of: 0..<count) }
     public func assign(_ other: FloatBuffer) {
         precondition(other.count == count, "assigning \(other.count) floats to \(count)")
         pointer.update(from: other.pointer, count: count)

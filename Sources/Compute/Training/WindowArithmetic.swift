@@ -36,7 +36,7 @@ public struct WindowArithmetic {
 
     /// The residual is written over δ.
     public func compress(_ delta: FloatBuffer, _ opening: WindowOpening) throws(PayloadError) -> (payload: [UInt8], residual: FloatBuffer) {
-        let context = CompressionContext(assignment: opening.assignment, rank: opening.pace.map { Int($0.rank) }), payload = compressor.compress(delta, context)
+        let context = CompressionContext(assignment: opening.assignment, rank: opening.pace?.rank), payload = compressor.compress(delta, context)
         return (payload, PseudoGradient.residual(overwriting: delta, decoded: try compressor.decompress(payload, context), decay: Float(bitPattern: rules.feedbackDecay.bits), kernels))
     }
 }

@@ -93,7 +93,7 @@ public final class WindowTrainer {
     public func firstStep(_ opening: WindowOpening) -> UInt64 { WindowArithmetic.firstStep(opening.window, opening.pace, rules) }
 
     /// H of the window, unless a trainer does more or fewer.
-    public func steps(_ opening: WindowOpening) -> Int { Int(opening.pace?.innerSteps ?? rules.innerSteps) }
+    public func steps(_ opening: WindowOpening) -> Int { Int(rules.steps(opening.pace)) }
 
     /// Trains steps of a window.
     public func run(_ state: inout InnerState, steps: Range<Int>, shard: Shard, progress: (Int, Float) -> Void = { _, _ in }) -> Float {

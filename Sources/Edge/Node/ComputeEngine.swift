@@ -64,7 +64,7 @@ public final class ComputeEngine: @unchecked Sendable {
             $0.append(counted: payload)
         }
         do {
-            try FastChecks.check(payload: payload, CompressionContext(assignment: job.assignment, rank: job.rank.map { Int($0) }), trajectory: trajectory, steps: job.reveal.steps, earlier: job.earlier.compactMap { blobs.get($0) }, rules: rules, compressor: trainer.compressor)
+            try FastChecks.check(payload: payload, CompressionContext(assignment: job.assignment, rank: job.rank), trajectory: trajectory, steps: job.reveal.steps, earlier: job.earlier.compactMap { blobs.get($0) }, rules: rules, compressor: trainer.compressor)
             return .whole(custody: custody)
         } catch { return .refused(custody: custody) }
     }
@@ -103,7 +103,7 @@ public final class ComputeEngine: @unchecked Sendable {
     /// Trains a window and keeps its payload, trajectory and residual.
     /// - Parameter steps: nil for H.
     public func train(_ job: TrainJob, steps: UInt32? = nil, behaviour: Behaviour, progress: (Int, Float) -> Void) throws -> (window: TrainedWindow, loss: Float) {
-        if let stages { return try train(job, steps ?? job.opening.pace?.innerSteps ?? rules.innerSteps, stages, progress) }
+        if let stages { return try train(job, steps ?? rules.steps(job.opening.pace), stages, progress) }
         // Training without the residual that is claimed would look like fraud.
         if job.opening.residualIn != .zero { _ = try floats(job.opening.residualIn) }
         let result = try trainer.train(try opening(job.opening, job.window, job.trainer), steps: steps.map { Int($0) }, behaviour: behaviour, progress: progress)
@@ -137,7 +137,7 @@ public final class ComputeEngine: @unchecked Sendable {
     }
 
     private func staged(_ opening: TrainingOpening, _ window: Window, _ address: Address) throws -> PipelineOpening {
-        let stages = StageOpening(assignment: opening.assignment, trainer: address, window: window, steps: Int(opening.pace?.innerSteps ?? rules.innerSteps), firstStep: WindowArithmetic.firstStep(window, opening.pace, rules), rank: opening.pace?.rank)
+        let stages = StageOpening(assignment: opening.assignment, trainer: address, window: window, steps: Int(rules.steps(opening.pace)), firstStep: WindowArithmetic.firstStep(window, opening.pace, rules), rank: opening.pace?.rank)
         let reader = { [blobs, count = trainer.table.count] (root: Digest) throws -> (Range<Int>) throws -> FloatBuffer in
             guard blobs.size(root) == 4 * count else { throw Missing(root: root) }
             return { range in

@@ -223,7 +223,7 @@ public actor TrainerNode {
     private func train(_ job: TrainJob) async throws -> Trainer.Input {
         try await fetch(job.opening.parametersRoot)
         if isCopycat, let copied = try await copy(job) { return .trained(job.window, copied) }
-        let engine = engine, behaviour = behaviour, log = log, window = job.window, asked = steps, steps = asked ?? job.opening.pace?.innerSteps ?? genesis.training.innerSteps
+        let engine = engine, behaviour = behaviour, log = log, window = job.window, asked = steps, steps = asked ?? genesis.training.steps(job.opening.pace)
         let (result, loss) = try await onQueue(JobName(.train, window, job.trainer)) {
             try engine.train(job, steps: asked, behaviour: behaviour) { step, loss in
                 if (step + 1).isMultiple(of: max(1, Int(steps) / 4)) { log.info("window \(window): step \(step + 1) of \(steps), loss \(String(format: "%.3f", loss))") }
@@ -241,7 +241,7 @@ public actor TrainerNode {
         try await fetch(other.payloadRoot)
         guard var payload = blobs.get(other.payloadRoot), !payload.isEmpty else { return nil }
         payload[payload.count - 1] = payload[payload.count - 1] == 0x99 ? 0x9A : 0x99
-        let steps = steps ?? job.opening.pace?.innerSteps ?? genesis.training.innerSteps
+        let steps = steps ?? genesis.training.steps(job.opening.pace)
         let trajectory = Trajectory(digests: (0..<genesis.training.segments(of: steps) + 2).map { number in Digest.tagged("copied") { $0.append(number) } })
         return TrainedWindow(payloadRoot: try blobs.put(payload), trajectoryRoot: try blobs.put(trajectory.bytes), residualOut: other.residualOut, steps: steps)
     }

@@ -8,8 +8,8 @@ public struct CompressionContext: Hashable, Sendable {
     /// R_w: the key of a compressor's own draws.
     public var assignment: Digest
     /// The window's rank where that adapts; nil: the rules'.
-    public var rank: Int?
-    public init(assignment: Digest, rank: Int? = nil) { (self.assignment, self.rank) = (assignment, rank) }
+    public var rank: UInt32?
+    public init(assignment: Digest, rank: UInt32? = nil) { (self.assignment, self.rank) = (assignment, rank) }
 }
 
 /// Station 4: from a pseudo-gradient to payload bytes that stand for themselves, and back.
@@ -37,10 +37,10 @@ extension Compressor {
 
     /// Parts' payloads, in order, as that of the whole.
     func joined(_ parts: [[UInt8]]) -> [UInt8] { (parts.first.map { Array($0.prefix(headBytes)) } ?? []) + parts.flatMap { $0.dropFirst(headBytes) } }
-    /// The payload that a part's compressor would have made.
-    func cut(_ payload: [UInt8], for part: ParameterTable) throws(PayloadError) -> [UInt8] {
+    /// The payloads that the parts' compressors would have made.
+    func cut(_ payload: [UInt8], for parts: [ParameterTable]) throws(PayloadError) -> [[UInt8]] {
         let ends = [headBytes] + (try ends(payload))
-        return Array(payload.prefix(headBytes) + payload[ends[part.firstNumber]..<ends[part.firstNumber + part.entries.count]])
+        return parts.map { Array(payload.prefix(headBytes) + payload[ends[$0.firstNumber]..<ends[$0.firstNumber + $0.entries.count]]) }
     }
 }
 

@@ -68,7 +68,7 @@ public final class LowRankCompressor: Compressor {
 
     public func compress(_ delta: FloatBuffer, _ context: CompressionContext) -> [UInt8] {
         precondition(delta.count == table.count, "compressing \(delta.count) values with a table of \(table.count)")
-        let rank = context.rank ?? Int(self.rank)
+        let rank = Int(context.rank ?? self.rank)
         var payload = [UInt8](repeating: 0, count: payloadBytes(rank: rank))
         kernels.job {
             payload.writing { bytes in
@@ -139,7 +139,7 @@ public final class LowRankCompressor: Compressor {
 
     private func ranks(_ context: CompressionContext?) -> ClosedRange<UInt32> {
         guard let context else { return allowed }
-        let only = context.rank.map { UInt32($0) } ?? rank
+        let only = context.rank ?? rank
         return only...only
     }
 

@@ -39,7 +39,7 @@ public final class PipelineWindow {
     /// Of the state as it is.
     public private(set) var digest = Digest.zero
 
-    /// Begins a window. Stage 0's thread only; `detach` when it is over.
+    /// Begins a window. Stage 0's thread only; the stage keeps the link until it gets another.
     ///
     /// - Parameter compressor: of the whole model.
     /// - Throws: `StageError` for what other stages do, `PayloadError` for an own payload that is none, and what reading the opening throws.
@@ -49,11 +49,10 @@ public final class PipelineWindow {
         tables = ModelPart.split(stage.model.shape, stages: stage.part.count).map { ParameterTable(stage.model.shape, $0) }
         times = tables.map { _ in StageTimes() }
         stage.next = PatientLink(next, before: nil)
-        let order = opening.stages, step = order.firstStep
+        let order = opening.stages, step = order.firstStep, payloads = try opening.ownPayload.map { try compressor.cut($0, for: tables) }
         try tell(.open(order))
         for (number, table) in tables.enumerated().dropFirst() {
-            let parameters = try opening.parameters(table.range), residual = try opening.residual?(table.range)
-            let payload = try opening.ownPayload.map { try compressor.cut($0, for: table) }
+            let parameters = try opening.parameters(table.range), payload = payloads?[number], residual = try opening.residual?(table.range)
             try stage.toNext(step) { (link, wait) throws(StageLinkError) in
                 try link.sendAll(.parameters, step: step, part: number, parameters, seconds: wait)
                 if let payload { try link.send(StageMessage(.payload, step: step, part: number, payload), seconds: wait) }
@@ -61,7 +60,7 @@ public final class PipelineWindow {
             }
         }
         let own = tables[0]
-        try stage.begin(order.window(parameters: try opening.parameters(own.range), payload: try opening.ownPayload.map { try compressor.cut($0, for: own) }, residual: try opening.residual?(own.range)))
+        try stage.begin(order.window(parameters: try opening.parameters(own.range), payload: payloads?[0], residual: try opening.residual?(own.range)))
         try stage.shareTokens(step)
         try takeReport()
     }
@@ -110,7 +109,7 @@ public final class PipelineWindow {
         for buffer in 0..<3 {
             try take(stage.buffers[buffer].littleEndianBytes())
             try tell(.give(buffer: UInt32(buffer)))
-            try collect(.state, take) { 3 * $0 + buffer }
+            for (number, table) in tables.enumerated().dropFirst() { try collect(.state, of: 3 * number + buffer, table, stage.state.step, take) }
         }
     }
 
@@ -126,15 +125,12 @@ public final class PipelineWindow {
         try take(own.residual.littleEndianBytes())
         for (number, table) in tables.enumerated().dropFirst() {
             try stage.fromNext(step) { (link, wait) throws(StageLinkError) in parts.append(try link.receive(.payload, step: step, part: number, length: nil, seconds: wait)) }
-            try collect(.residual, take, of: number, table, step)
+            try collect(.residual, of: number, table, step, take)
         }
         return compressor.joined(parts)
     }
 
-    private func collect(_ kind: StageMessage.Kind, _ take: ([UInt8]) throws -> Void, part: (Int) -> Int) throws {
-        for (number, table) in tables.enumerated().dropFirst() { try collect(kind, take, of: part(number), table, stage.state.step) }
-    }
-    private func collect(_ kind: StageMessage.Kind, _ take: ([UInt8]) throws -> Void, of part: Int, _ table: ParameterTable, _ step: UInt64) throws {
+    private func collect(_ kind: StageMessage.Kind, of part: Int, _ table: ParameterTable, _ step: UInt64, _ take: ([UInt8]) throws -> Void) throws {
         var failure: (any Error)?
         try stage.fromNext(step) { (link, wait) throws(StageLinkError) in
             try link.receiveAll(kind, step: step, part: part, count: table.count, seconds: wait) { bytes in
