@@ -124,6 +124,16 @@ struct StageProcessTests {
         }
     }
 
+    /// Sends a signal, and waits until every thread stands still: one that is at work ends a little later, and could do one more step.
+    private static func halt(_ pid: Int32, _ signal: Int32) {
+        func runs(_ thread: String) -> Bool {
+            guard let status = try? String(contentsOfFile: "/proc/\(pid)/task/\(thread)/status", encoding: .utf8) else { return false }
+            return !["T", "Z", "X"].contains { status.contains("State:\t\($0)") }
+        }
+        kill(pid, signal)
+        while ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []).contains(where: runs) { usleep(100) }
+    }
+
     @Test(.timeLimit(.minutes(5))) func `a stage that is killed in a step is named, and when it is started again the window ends on the same root`() async throws {
         let world = try World()
         defer { try? FileManager.default.removeItem(at: world.folder) }
@@ -135,7 +145,7 @@ struct StageProcessTests {
         let course = Gate(Course()), victim = middle.process.processIdentifier, once = Gate(false)
         let pipeline = try lead(world, next: middle.port, course: course) { step in
             // After the first segment; the next message that it would have sent never comes.
-            if step == 7, once.change({ was in defer { was = true }; return !was }) { kill(victim, SIGKILL) }
+            if step == 7, once.change({ was in defer { was = true }; return !was }) { Self.halt(victim, SIGKILL) }
         }
         try await comes("the failure", course) { !$0.failures.isEmpty || $0.root != nil }
         let error = try #require(course.change { $0.failures.first })
@@ -160,7 +170,7 @@ struct StageProcessTests {
         defer { for stage in [last, middle] { stage.end() } }
         let course = Gate(Course()), victim = last.process.processIdentifier, once = Gate(false)
         let pipeline = try lead(world, next: middle.port, timeout: 8, course: course) { step in
-            if step == 2, once.change({ was in defer { was = true }; return !was }) { kill(victim, SIGSTOP) }
+            if step == 2, once.change({ was in defer { was = true }; return !was }) { Self.halt(victim, SIGSTOP) }
         }
         try await comes("the failure", course) { !$0.failures.isEmpty || $0.root != nil }
         let error = try #require(course.change { $0.failures.first })
